@@ -1,0 +1,106 @@
+"""The catalogue of causes: why an operation failed, in words for the owner and for the operator.
+
+A fault keeps the code of its cause, so that equal causes group, whatever ids and numbers their texts contain.
+``remedy`` says what to do next. The texts shown as a fault's ``message`` come from whoever raised the error (they
+know the numbers); a cause says what kind of trouble it is.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    code: str
+    title: str
+    remedy: str
+
+
+class FaultCause(Enum):
+    """One row a cause: code (stable, for machines), title (for people), remedy (what to do next)."""
+
+    NO_VALID_HOST = _Row(
+        "no_valid_host",
+        "No host can take the server",
+        "Ask for a smaller flavor, or free or add capacity; the decision record names what each host lacks.",
+    )
+    IMAGE_CORRUPT = _Row(
+        "image_corrupt",
+        "The image is not what it claims to be",
+        "Check the image's format and checksum, and upload it again.",
+    )
+    IMAGE_REFUSED = _Row(
+        "image_refused",
+        "The image refers to files outside itself",
+        "Flatten the image (qemu-img convert) and upload it again.",
+    )
+    IMAGE_UNAVAILABLE = _Row(
+        "image_unavailable",
+        "The image cannot be read",
+        "See that the image still exists, is active, and that the image service answers.",
+    )
+    IMAGE_TOO_LARGE = _Row(
+        "image_too_large",
+        "The image is larger than the flavor's disk",
+        "Use a flavor with a larger root disk.",
+    )
+    DISK_FULL = _Row("disk_full", "The host's disk is full", "Free space in the host's state directory.")
+    MEMORY_SHORT = _Row(
+        "memory_short",
+        "The host has not enough free memory",
+        "Use a smaller flavor, or stop something on the host.",
+    )
+    HYPERVISOR_GONE = _Row(
+        "hypervisor_gone",
+        "The hypervisor does not answer",
+        "See that QEMU or libvirt is installed and running on the host.",
+    )
+    GUEST_CRASHED = _Row(
+        "guest_crashed",
+        "The guest's process ended unexpectedly",
+        "Start the server again; its console log and the host's log have the last words.",
+    )
+    GUEST_UNRESPONSIVE = _Row(
+        "guest_unresponsive", "The guest does not react", "Try a hard reboot of the server."
+    )
+    GUEST_MISSING = _Row(
+        "guest_missing",
+        "The guest is no longer on its host",
+        "Rebuild or delete the server.",
+    )
+    INTERRUPTED = _Row(
+        "interrupted",
+        "The operation was cut off before it ended",
+        "Try it again; the host or a service stopped while it ran.",
+    )
+    HOST_DOWN = _Row("host_down", "The server's host is down", "Bring the host back, or evacuate the server.")
+    DRIVER_ERROR = _Row(
+        "driver_error",
+        "The hypervisor refused",
+        "The operator finds the hypervisor's own words in the fault's details.",
+    )
+    INTERNAL = _Row(
+        "internal",
+        "A defect in Kilonova",
+        "Please report it with the fault's details.",
+    )
+
+    @property
+    def code(self) -> str:
+        """The stable code, such as ``image_corrupt``."""
+        return self.value.code
+
+    @property
+    def title(self) -> str:
+        """A few words for people."""
+        return self.value.title
+
+    @property
+    def remedy(self) -> str:
+        """What to do next, in one sentence."""
+        return self.value.remedy
+
+
+def find_cause(code: str) -> FaultCause | None:
+    """The cause with this code, or None."""
+    return next((cause for cause in FaultCause if cause.code == code), None)
