@@ -1,0 +1,66 @@
+"""What an operation does to an instance's states: whether it may begin, and how it stands at each phase.
+
+Pure functions over one row of the table in ``operations.py`` and one instance.
+"""
+
+from kilonova.domain.errors import Conflict
+from kilonova.domain.model import Instance, Instant
+from kilonova.domain.operations import Operation
+from kilonova.domain.states import PowerState, VmState
+
+
+def refusal(operation: Operation, instance: Instance, *, may_override_lock: bool) -> Conflict | None:
+    """Why the operation may not start on this instance now, in Nova's words, or None if it may (contract §6.6.1)."""
+    if operation.minds_lock and instance.locked_by and not may_override_lock:
+        return Conflict(f"Instance {instance.uuid} is locked")
+    if operation.needs_host and instance.host is None:
+        return Conflict(f"Instance {instance.uuid} is not ready")
+    obstacle = _obstacle(operation, instance)
+    if obstacle:
+        return Conflict(f"Cannot '{operation.quoted}' instance {instance.uuid} while it is in {obstacle}")
+    if operation.needs_launch and instance.launched_at is None:
+        return Conflict(f"Instance {instance.uuid} is in an invalid state for '{operation.quoted}'")
+    return None
+
+
+def _obstacle(operation: Operation, instance: Instance) -> str | None:
+    if instance.vm_state not in operation.accepts:
+        return f"vm_state {instance.vm_state}"
+    if instance.task_state is not None and instance.task_state not in operation.accepts_tasks:
+        return f"task_state {instance.task_state}"
+    return None
+
+
+def accepted(operation: Operation, instance: Instance, *, now: Instant) -> Instance:
+    """The instance as it stands from the moment the operation was accepted."""
+    return instance._replace(task_state=operation.during, updated_at=now)
+
+
+def finished(operation: Operation, instance: Instance, *, now: Instant) -> Instance:
+    """The instance after the operation succeeded."""
+    settled = instance._replace(
+        vm_state=operation.becomes or instance.vm_state,
+        task_state=None,
+        power_state=instance.power_state if operation.power is None else operation.power,
+        updated_at=now,
+    )
+    if operation.becomes is VmState.DELETED:
+        return settled._replace(terminated_at=now, deleted_at=now)
+    if operation.name == "create":
+        return settled._replace(launched_at=now)
+    return settled
+
+
+def failed(operation: Operation, instance: Instance, *, now: Instant, power: PowerState | None) -> Instance:
+    """The instance after the operation failed; ``power`` is what the hypervisor says, None if it says nothing.
+
+    Which operations leave a server in ERROR and which restore it: contract §6.6.4.
+    """
+    spared = operation.forgives_running and power is PowerState.RUNNING
+    lost = operation.fails_to is not None and not spared
+    return instance._replace(
+        vm_state=operation.fails_to if lost and operation.fails_to else instance.vm_state,
+        task_state=None,
+        power_state=instance.power_state if power is None else power,
+        updated_at=now,
+    )
