@@ -1,0 +1,62 @@
+# Kilonova: `make up` starts a cloud on this machine, `make test` checks everything. `make help` lists the rest.
+
+PYTHON ?= python3
+DRIVER ?= auto
+STATE_DIR ?=
+PORT ?=
+UP_ARGS ?=
+
+export PYTHON
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up venv venv-dev install test test-fast lint format docs lock image-mini clean
+
+help:  ## list what can be made
+	@echo "Kilonova: a compute cloud whose state you can always see."
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo "Variables: DRIVER=auto|qemu|simulated  STATE_DIR=directory  PORT=number  PYTHON=python3  (make up)"
+
+up: venv  ## start a cloud on this machine: one process, real virtual machines
+	@sh scripts/ensure_qemu.sh "$(DRIVER)"
+	@exec $(BIN)/kilonova up --driver "$(DRIVER)" \
+		$(if $(STATE_DIR),--state-dir "$(STATE_DIR)") $(if $(PORT),--port "$(PORT)") $(UP_ARGS)
+
+venv:  ## make .venv with what `make up` needs
+	@sh scripts/environment.sh runtime
+
+venv-dev:  ## make .venv with the tools and the real clients that the tests need
+	@sh scripts/environment.sh dev
+
+install: venv  ## the same as venv
+
+test: venv-dev  ## everything that CI runs: format, lint, types, layers, generated pages, all tests
+	@sh scripts/check.sh
+	@echo "== pytest"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fast: venv-dev  ## the unit and the plane tests, under a minute
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -q -m "not slow" \
+		$(wildcard tests/unit tests/plane) $(PYTEST_ARGS)
+
+lint: venv-dev  ## the checks without the tests
+	@sh scripts/check.sh
+
+format: venv-dev  ## format the code and repair what can be repaired
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: venv-dev  ## write the generated reference pages anew
+	@$(BIN)/python scripts/generate_docs.py
+
+lock: venv-dev  ## choose the newest versions and write requirements/*.txt anew
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/lock.sh
+
+image-mini: venv  ## build the small Linux guest image
+	@sh scripts/build_mini_image.sh
+
+clean:  ## remove the environment and the tools' caches
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
