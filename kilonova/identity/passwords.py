@@ -1,0 +1,82 @@
+"""Passwords: argon2id hashes, and a brake against guessing.
+
+A hash takes 19 MiB and two passes (OWASP's first recommendation for argon2id), and only two are computed at once,
+so that a burst of sign-ins costs time rather than memory.
+"""
+
+import threading
+from collections import OrderedDict
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from kilonova.domain.model import SECOND, Instant
+
+_AT_ONCE: Final = 2
+_NOBODY: Final = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+
+class Passwords:
+    """Hashes and verifies; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+        self._turn = threading.BoundedSemaphore(_AT_ONCE)
+
+    def hash(self, password: str) -> str:
+        """The argon2 string to keep."""
+        with self._turn:
+            return self._hasher.hash(password)
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password is the one that was hashed.
+
+        Without a hash (no such user, or no password set) it takes as long and says False, so that the time taken
+        does not tell which names exist.
+        """
+        with self._turn:
+            try:
+                self._hasher.verify(password_hash or _NOBODY, password)
+            except (VerificationError, InvalidHashError):
+                return False
+        return password_hash is not None
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether the hash was made with other parameters than today's and should be made anew."""
+        return self._hasher.check_needs_rehash(password_hash)
+
+
+class GuessBrake:
+    """Counts failures per name: past ``most`` within a window of ``window_seconds``, no further guess is looked at.
+
+    A failure that falls outside the window starts a new one. Whoever knows a name can thereby keep its owner from
+    signing in for a window at a time, though not from using the tokens they have. The memory is bounded: the names
+    that failed longest ago are forgotten first.
+    """
+
+    def __init__(self, *, most: int = 10, window_seconds: float = 60, names: int = 4096) -> None:
+        self._most = most
+        self._window = window_seconds * SECOND
+        self._names = names
+        self._failures: OrderedDict[str, tuple[Instant, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def is_on(self, name: str, now: Instant) -> bool:
+        """Whether guesses at this name are refused unseen right now."""
+        with self._lock:
+            since, count = self._failures.get(name, (now, 0))
+            return count >= self._most and now - since < self._window
+
+    def failed(self, name: str, now: Instant) -> None:
+        """Count a failure."""
+        with self._lock:
+            since, count = self._failures.pop(name, (now, 0))
+            self._failures[name] = (since, count + 1) if now - since < self._window else (now, 1)
+            if len(self._failures) > self._names:
+                self._failures.popitem(last=False)
+
+    def succeeded(self, name: str) -> None:
+        """Forget the failures of this name."""
+        with self._lock:
+            self._failures.pop(name, None)
