@@ -1,0 +1,70 @@
+"""A loop: something that looks at the store when it is prodded, and on a period anyway.
+
+A step takes no input and is safe to repeat. Tests never start the thread: they call ``step`` until nothing is left.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+_log = logging.getLogger(__name__)
+
+_MOST_PERIODS_OF_BACKOFF: Final = 6
+
+
+class Loop:
+    """Runs ``step`` in a thread of its own, on prods and every ``period_seconds``.
+
+    ``step`` returns True if it found something to do, and is then called again at once. A step that raises is
+    logged once, then retried ever more slowly until it works again, which is logged too.
+    """
+
+    def __init__(self, name: str, step: Callable[[], bool], *, period_seconds: float) -> None:
+        self.name = name
+        self._step = step
+        self._period_seconds = period_seconds
+        self._prodded = threading.Event()
+        self._stopping = threading.Event()
+        self._failures = 0
+        self._thread: threading.Thread | None = None
+
+    def prod(self) -> None:
+        """Look now rather than at the next tick."""
+        self._prodded.set()
+
+    def start(self) -> None:
+        """Begin to run in the background."""
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
+
+    def stop(self, *, timeout_seconds: float = 10.0) -> None:
+        """End after the step that runs now; waits for it at most ``timeout_seconds``."""
+        self._stopping.set()
+        self._prodded.set()
+        if self._thread:
+            self._thread.join(timeout_seconds)
+
+    def step(self) -> bool:
+        """One step in the caller's thread; what it raises is the caller's."""
+        return self._step()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._prodded.clear()
+            if self._guarded_step():
+                continue
+            self._prodded.wait(self._period_seconds * (1 + min(self._failures, _MOST_PERIODS_OF_BACKOFF)))
+
+    def _guarded_step(self) -> bool:
+        try:
+            busy = self._step()
+        except Exception:
+            self._failures += 1
+            if self._failures == 1:
+                _log.exception("%s failed; it is retried until it works", self.name)
+            return False
+        if self._failures:
+            _log.info("%s works again after %d failures", self.name, self._failures)
+            self._failures = 0
+        return busy
