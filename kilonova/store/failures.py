@@ -1,0 +1,91 @@
+"""What a database's own errors mean to callers: contention to be retried, an outage, or a defect to be seen."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from kilonova.domain.errors import Unavailable
+
+_POSTGRESQL_CONTENTION: Final = frozenset({"40001", "40P01", "55P03"})
+_MARIADB_CONTENTION: Final = frozenset({1020, 1205, 1213})
+_POSTGRESQL_FULL: Final = frozenset({"53100"})
+_MARIADB_FULL: Final = frozenset({1021, 1114})
+_SQLITE_FULL: Final = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"})
+_SQLITE_BUSY: Final = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"})
+
+
+class Contention(Unavailable):
+    """Two transactions stood in each other's way and this one was undone; doing it again will do."""
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Raise ``Contention`` or ``Unavailable`` for what the database says of itself; leave all else as it is."""
+    driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unavailable("The database is busy; try again.", detail=str(error)) from error
+    except DBAPIError as error:
+        meaning = _meaning(error.orig, lost=error.connection_invalidated)
+        if meaning is None:
+            raise
+        raise meaning from error
+    except driver_error as error:  # from the few statements that run on the driver's own cursor
+        meaning = _meaning(error, lost=False)
+        if meaning is None:
+            raise
+        raise meaning from error
+
+
+def _meaning(error: BaseException | None, *, lost: bool) -> Unavailable | None:
+    detail = f"{type(error).__name__}: {error}"
+    if _is_contention(error):
+        return Contention("The database was busy with the same records; try again.", detail=detail)
+    if _is_full(error):
+        return Unavailable("The database's disk is full: nothing can be kept until there is space.", detail=detail)
+    if _name(error) in _SQLITE_BUSY:
+        return Unavailable("The database is locked by another process; try again.", detail=detail)
+    if _name(error) in {"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR"}:
+        return Unavailable("The database cannot be written.", detail=detail)
+    if lost or _cannot_connect(error):
+        return Unavailable("The database does not answer; try again.", detail=detail)
+    return None
+
+
+def _is_contention(error: BaseException | None) -> bool:
+    return _sqlstate(error) in _POSTGRESQL_CONTENTION or _number(error) in _MARIADB_CONTENTION
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return _sqlstate(error) in _POSTGRESQL_FULL or _number(error) in _MARIADB_FULL or _name(error) in _SQLITE_FULL
+
+
+def _cannot_connect(error: BaseException | None) -> bool:
+    """Whether no session came about: psycopg then has no SQLSTATE, PyMySQL numbers from 2000 on."""
+    number = _number(error)
+    if number is not None:
+        return 2000 <= number < 2100
+    return (
+        type(error).__name__ in {"OperationalError", "ConnectionTimeout"}
+        and _sqlstate(error) is None
+        and (not isinstance(error, sqlite3.Error))
+    )
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    return getattr(error, "sqlstate", None)
+
+
+def _number(error: BaseException | None) -> int | None:
+    first = error.args[0] if error is not None and error.args else None
+    return first if isinstance(first, int) else None
+
+
+def _name(error: BaseException | None) -> str | None:
+    return getattr(error, "sqlite_errorname", None)
