@@ -1,0 +1,1 @@
+"""How a host runs instances: one Protocol (``protocol``), several drivers, one conformance suite."""

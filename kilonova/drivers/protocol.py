@@ -1,0 +1,184 @@
+"""What a driver is: about a dozen verbs, named as the hypervisor's, and abilities that only some have.
+
+Rules for every driver, tested by one suite on all of them:
+
+- **Idempotent.** To stop a stopped guest, start a running one, destroy a missing one: success, nothing happens. A verb
+  that needs a guest which is not there raises ``GuestFailure(GUEST_MISSING)``.
+- **A verb returns when it is done**, or raises. It never leaves a half-made guest that a later ``spawn`` or
+  ``destroy`` of the same uuid would not finish or remove, not even if the process is killed inside it.
+- **Thread-safe.** Verbs on one guest run one after the other; verbs on different guests run side by side.
+- **Only its own.** A driver sees, and touches, only guests that it made itself.
+- **Errors** are ``GuestFailure`` (with a cause of ``domain.faults``; the message is for the owner, the detail for the
+  operator), ``HypervisorUnavailable`` and ``NotSupported``; nothing else is raised on purpose.
+- **Events** are what happened to a guest on its own; what a verb did is not announced.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from kilonova.domain.states import PowerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSource:
+    """What a guest boots. The driver fetches it, once, into a cache of its own."""
+
+    image_id: str
+    disk_format: str
+    """``raw``, ``qcow2`` or ``iso``, as its owner registered it: a claim, which the driver checks."""
+    size_bytes: int
+    sha512: str | None
+    """The image's ``os_hash_value`` in hex, where known; bytes that differ are refused."""
+    fetch: Callable[[Path], None]
+    """Writes the image's bytes to a new file at the path; raises OSError or KilonovaError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """One network card as the guest sees it."""
+
+    mac: str
+    address: str | None
+    """The IPv4 address that the network gave it; a driver that serves DHCP itself hands out this one."""
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestSpec:
+    """All that a driver needs to know to make a guest."""
+
+    uuid: str
+    name: str
+    """The hypervisor's name of it, such as ``instance-00000001``."""
+    display_name: str
+    project_id: str
+    user_id: str
+    vcpus: int
+    memory_mb: int
+    root_gb: int
+    """GiB of the root disk; 0 means as large as the image."""
+    ephemeral_gb: int = 0
+    swap_mb: int = 0
+    image: ImageSource | None
+    nics: tuple[Nic, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    user_data: str | None = None
+    """Base64, as it came through the API."""
+    config_drive: bool = False
+    hostname: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What one node has, as the hypervisor reports it; sums over guests are the control plane's business."""
+
+    node: str
+    hypervisor_type: str
+    hypervisor_version: int
+    """``major * 1000000 + minor * 1000 + micro``, as Nova counts."""
+    host_ip: str
+    vcpus: int
+    memory_mb: int
+    local_gb: int
+    local_gb_available: int | None
+    """GiB that are free on the disk right now; None where unknown."""
+    cpu_info: Mapping[str, object]
+    uptime_text: str | None
+    """What ``uptime`` prints on the host; None where there is no host to ask."""
+
+
+class GuestEventKind(StrEnum):
+    """What can happen to a guest on its own."""
+
+    STOPPED = "stopped"
+    """It switched itself off."""
+    CRASHED = "crashed"
+    """Its hypervisor process ended, or the guest panicked."""
+    RESET = "reset"
+    """It rebooted itself."""
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    IO_ERROR = "io_error"
+    """A disk failed, mostly for want of space; the guest may be paused by it (see the power state)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestEvent:
+    """Something happened to a guest that no verb asked for."""
+
+    uuid: str
+    kind: GuestEventKind
+    power_state: PowerState
+    """The guest's state after it."""
+    detail: str = ""
+
+
+Listener = Callable[[GuestEvent], None]
+"""Told of events one at a time and in order, on a thread of the driver's; it may call the driver."""
+
+
+class Driver(Protocol):
+    """The verbs that every driver has."""
+
+    @property
+    def name(self) -> str:
+        """``qemu``, ``simulated``, ..."""
+
+    def start(self, listener: Listener) -> None:
+        """Find the guests that are there already, whoever started them, and begin to watch.
+
+        What happened to them while nobody watched is told to the listener. Raises HypervisorUnavailable.
+        """
+
+    def close(self) -> None:
+        """Stop watching. Guests keep running; a later driver over the same state finds them."""
+
+    def probe(self) -> None:
+        """Raise HypervisorUnavailable if it would not take work now. Cheap: every heartbeat asks."""
+
+    def nodes(self) -> Sequence[str]:
+        """The names of the nodes behind this driver: one, save for a cluster."""
+
+    def inventory(self, node: str) -> Inventory:
+        """What the node has. Raises NotFound."""
+
+    def list_guests(self) -> Mapping[str, PowerState]:
+        """Every guest of ours by uuid, also half-made ones (NOSTATE), which ``destroy`` removes."""
+
+    def power_state(self, uuid: str) -> PowerState:
+        """The guest's state now; NOSTATE where there is no such guest."""
+
+    def spawn(self, guest: GuestSpec) -> None:
+        """Make the guest and switch it on. One that runs is left alone; a half-made one is finished."""
+
+    def destroy(self, uuid: str) -> None:
+        """Switch it off at once and remove all that it had."""
+
+    def power_on(self, uuid: str) -> None:
+        """Switch it on, with the definition and the disks that it had."""
+
+    def power_off(self, uuid: str, *, timeout_seconds: float) -> None:
+        """Press its power button; pull the plug when it has not obeyed in time (0: at once)."""
+
+    def reboot(self, uuid: str, *, hard: bool, timeout_seconds: float) -> None:
+        """Soft: power button and on again, or a reset when it does not obey in time. Hard: plug pulled, and on again.
+
+        A guest that was off is on afterwards.
+        """
+
+    def pause(self, uuid: str) -> None:
+        """Freeze its processors. Raises GuestFailure when it is not running."""
+
+    def unpause(self, uuid: str) -> None:
+        """Let them go on. Raises GuestFailure when it is not running or paused."""
+
+
+@runtime_checkable
+class CanReadConsole(Protocol):
+    """Keeps what the guest writes to its first serial port."""
+
+    def console_log(self, uuid: str, *, lines: int | None) -> str:
+        """The last lines of it (None: all that is kept). Raises GuestFailure(GUEST_MISSING)."""

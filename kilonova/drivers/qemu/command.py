@@ -1,0 +1,98 @@
+"""QEMU's command line for a guest. Slots are fixed, so that a guest finds the same hardware at every start."""
+
+import ipaddress
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from kilonova.drivers.protocol import Nic
+from kilonova.drivers.qemu.definition import Definition, Disk, DiskRole
+from kilonova.drivers.qemu.host import Accelerator
+
+SERIAL: Final = "serial.sock"
+SCREEN: Final = "vnc.sock"
+CONSOLE_LOG: Final = "console.log"
+QEMU_LOG: Final = "qemu.log"
+"""Names in the guest's directory, which is QEMU's working directory."""
+
+_MAX_VCPUS: Final = 255  # what machine "pc" takes
+_MIN_MEMORY_MB: Final = 4  # below, the firmware does not come up
+_DISK_SLOTS: Final = {DiskRole.ROOT: 0x8, DiskRole.EPHEMERAL: 0x9, DiskRole.SWAP: 0xA}
+_FIRST_NIC_SLOT: Final = 0x10
+_LAST_NIC_SLOT: Final = 0x1F
+_SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+_SMBIOS: Final = "type=1,manufacturer=Kilonova,product=OpenStack Compute,uuid={uuid},serial={uuid}"
+"""``OpenStack Compute`` is what cloud-init looks for before it asks for OpenStack's metadata."""
+
+
+def command_line(binary: str, guest: Definition, accelerator: Accelerator, *, monitor_fd: int) -> list[str]:
+    """The whole of it; ``monitor_fd`` is a listening socket that QEMU inherits."""
+    return [
+        binary,
+        *("-nodefaults", "-no-user-config", "-no-shutdown", "-display", "none", "-sandbox", _SANDBOX),
+        *("-name", f"guest={_escaped(guest.name)}", "-uuid", guest.uuid),
+        *("-smbios", _SMBIOS.format(uuid=guest.uuid), "-machine", "pc", "-boot", "menu=off,strict=on"),
+        *_processor(guest, accelerator),
+        *("-m", str(max(guest.memory_mb, _MIN_MEMORY_MB)), "-smp", str(min(max(guest.vcpus, 1), _MAX_VCPUS))),
+        *("-chardev", f"socket,id=monitor,fd={monitor_fd},server=on,wait=off"),
+        *("-mon", "chardev=monitor,mode=control"),
+        *("-chardev", f"socket,id=serial,path={SERIAL},server=on,wait=off,logfile={CONSOLE_LOG},logappend=on"),
+        *("-serial", "chardev:serial", "-vnc", f"unix:{SCREEN}"),
+        *_device("VGA", id="video", addr=0x2),
+        *_device("virtio-balloon-pci", id="balloon", addr=0x3),
+        *("-object", "rng-random,id=random,filename=/dev/urandom"),
+        *_device("virtio-rng-pci", id="rng", rng="random", addr=0x4),
+        *(word for disk in guest.disks for word in _disk(disk)),
+        *(word for number, nic in enumerate(guest.nics) for word in _nic(number, nic)),
+    ]
+
+
+def _escaped(text: str) -> str:
+    return text.replace(",", ",,")
+
+
+def _device(driver: str, **properties: object) -> tuple[str, str]:
+    return "-device", json.dumps({"driver": driver, **_spelled(properties)})
+
+
+def _spelled(properties: dict[str, object]) -> dict[str, object]:
+    return {key: f"{value:#x}" if key == "addr" else value for key, value in properties.items()}
+
+
+def _processor(guest: Definition, accelerator: Accelerator) -> tuple[str, ...]:
+    if accelerator.kind == "kvm":
+        return ("-accel", "kvm", "-cpu", "host")
+    # The cache of translated code is taken from the host beside the guest's memory: small guests get a small one.
+    cache_mb = 16 if guest.memory_mb <= 64 else 64 if guest.memory_mb <= 512 else 256
+    return ("-accel", f"tcg,tb-size={cache_mb}")
+
+
+def _disk(disk: Disk) -> Iterator[str]:
+    node = disk.role.value
+    file: dict[str, object] = {"driver": "file", "filename": disk.file}
+    cdrom = disk.role is DiskRole.CDROM
+    options = {"driver": disk.format, "node-name": node, "read-only": cdrom, "file": file}
+    yield from ("-blockdev", json.dumps(options))
+    if cdrom:  # after the root disk: what was installed there boots, and until then the CD does
+        yield from _device("ide-cd", id=node, drive=node, bootindex=2)
+    else:
+        first = {"bootindex": 1} if disk.role is DiskRole.ROOT else {}
+        yield from _device("virtio-blk-pci", id=node, drive=node, addr=_DISK_SLOTS[disk.role], serial=node, **first)
+
+
+def _nic(number: int, nic: Nic) -> Iterator[str]:
+    if number > _LAST_NIC_SLOT - _FIRST_NIC_SLOT:
+        return
+    name = f"nic{number}"
+    yield from ("-netdev", f"user,id={name},restrict=on{_lease(nic.address)}")
+    yield from _device("virtio-net-pci", id=name, netdev=name, mac=nic.mac, addr=_FIRST_NIC_SLOT + number, romfile="")
+
+
+def _lease(address: str | None) -> str:
+    """Have QEMU's own DHCP hand out the address that the network gave; it lives in a /24 of its own."""
+    if address is None or ":" in address:
+        return ""
+    own = ipaddress.IPv4Address(address)
+    network = ipaddress.IPv4Network((own, 24), strict=False)
+    gateway, resolver = [each for each in (network[1], network[2], network[3]) if each != own][:2]
+    return f",net={network},dhcpstart={own},host={gateway},dns={resolver}"

@@ -1,0 +1,45 @@
+"""What a guest writes to its first serial port: a file that QEMU appends to and that we keep from growing for ever."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+KEPT_BYTES: Final = 512 << 10
+"""What is left of a log that was cut."""
+LIMIT_BYTES: Final = 1 << 20
+"""A log longer than this is cut."""
+
+
+def read_console(log: Path, *, lines: int | None) -> str:
+    """The last lines (None: all that is kept), with line ends as in a text file. A missing file is an empty log."""
+    try:
+        text = _tail(log, LIMIT_BYTES).decode("utf-8", errors="replace").replace("\r\n", "\n")
+    except FileNotFoundError:
+        return ""
+    if lines is None:
+        return text
+    return "".join(text.splitlines(keepends=True)[-lines:]) if lines > 0 else ""
+
+
+def trim_console(log: Path) -> None:
+    """Cut a log that became too long; also while QEMU writes it.
+
+    QEMU has it open for appending, so after the cut its next bytes follow ours; what it writes in the instant between
+    our two steps stands before the kept lines instead of behind them.
+    """
+    try:
+        if log.stat().st_size <= LIMIT_BYTES:
+            return
+    except FileNotFoundError:
+        return
+    kept = _tail(log, KEPT_BYTES)
+    kept = kept[kept.find(b"\n") + 1 :]
+    os.truncate(log, 0)
+    with log.open("ab") as file:
+        file.write(kept)
+
+
+def _tail(log: Path, size: int) -> bytes:
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+        return file.read(size)

@@ -1,0 +1,100 @@
+"""A guest's definition: what it is made of, kept in its directory as ``guest.json`` for as long as it exists."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from kilonova.drivers.protocol import GuestSpec, Nic
+
+FILE: Final = "guest.json"
+_FORMAT: Final = 1
+
+
+class DiskRole(StrEnum):
+    """What a disk is to its guest."""
+
+    ROOT = "root"
+    CDROM = "cdrom"
+    EPHEMERAL = "ephemeral"
+    SWAP = "swap"
+
+
+class Condition(StrEnum):
+    """What was last known of a guest, for whoever finds it when nobody watched."""
+
+    PREPARING = "preparing"
+    """Being made; if nobody is making it any more, it is to be finished or removed."""
+    OFF = "off"
+    ON = "on"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A disk file, by its path from the guest's directory."""
+
+    role: DiskRole
+    file: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """All that is needed to start the guest again, and how it fared."""
+
+    uuid: str
+    name: str
+    display_name: str
+    project_id: str
+    user_id: str
+    vcpus: int
+    memory_mb: int
+    nics: tuple[Nic, ...]
+    disks: tuple[Disk, ...] = ()
+    condition: Condition = Condition.PREPARING
+    boot_id: str = ""
+    """Which run of the machine the condition was written in."""
+
+    @classmethod
+    def of(cls, spec: GuestSpec) -> "Definition":
+        """What a spec says, before there are disks."""
+        return cls(
+            uuid=spec.uuid,
+            name=spec.name,
+            display_name=spec.display_name,
+            project_id=spec.project_id,
+            user_id=spec.user_id,
+            vcpus=spec.vcpus,
+            memory_mb=spec.memory_mb,
+            nics=spec.nics,
+        )
+
+
+def save_definition(directory: Path, definition: Definition) -> None:
+    """Write it so that a reader finds the old one or the new one, whatever happens in between. Raises OSError."""
+    part = directory / f".{FILE}.part"
+    with part.open("w", encoding="utf-8") as file:
+        json.dump({"format": _FORMAT, **asdict(definition)}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(directory / FILE)
+
+
+def find_definition(directory: Path) -> Definition | None:
+    """The definition kept there; None where there is none that this version understands."""
+    try:
+        kept = json.loads((directory / FILE).read_text(encoding="utf-8"))
+        return _parse(kept) if kept["format"] == _FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _parse(kept: dict[str, Any]) -> Definition:
+    del kept["format"]
+    kept["nics"] = tuple(Nic(**nic) for nic in kept["nics"])
+    kept["disks"] = tuple(Disk(**{**disk, "role": DiskRole(disk["role"])}) for disk in kept["disks"])
+    kept["condition"] = Condition(kept["condition"])
+    return Definition(**kept)

@@ -1,0 +1,248 @@
+"""The qemu driver: real machines on a host that has only QEMU, spoken to over QMP; no daemon, no compiled package.
+
+Everything is in one state directory: ``images/`` (the cache), ``instances/<uuid>/`` (one guest each: its definition,
+disks, console log and sockets), ``driver.lock``. Guests outlive the process that started them and are found again
+by the next one.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import uuid as uuids
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import IO, Final
+
+from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
+from kilonova.domain.faults import FaultCause
+from kilonova.domain.states import PowerState
+from kilonova.drivers.protocol import GuestSpec, Inventory, Listener
+from kilonova.drivers.qemu import host, process
+from kilonova.drivers.qemu.disks import ImageCache
+from kilonova.drivers.qemu.guest import GONE, Guest, Site
+from kilonova.drivers.qemu.watch import Watch
+
+_LOG = logging.getLogger(__name__)
+_TICK_SECONDS: Final = 10.0
+_LAST_VERB_SECONDS: Final = 5.0  # what a verb in progress gets when the driver is closed
+
+
+class QemuDriver:
+    """One host's guests; one node, named as the host.
+
+    ``state_dir`` is made if it is not there. At most one driver at a time has a state directory (a lock says so).
+    """
+
+    name = "qemu"
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        node: str,
+        host_ip: str = "127.0.0.1",
+        accelerator: host.Accelerator | None = None,
+    ) -> None:
+        self._state_dir = state_dir
+        self._node = node
+        self._host_ip = host_ip
+        self.accelerator = accelerator or host.find_accelerator()
+        self._guard = Lock()
+        self._guests: dict[str, Guest] = {}
+        self._site: Site | None = None
+        self._lock_file: IO[str] | None = None
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    def start(self, listener: Listener) -> None:
+        """See the Protocol. Raises HypervisorUnavailable also where another process has the state directory."""
+        qemu = host.require_qemu()
+        instances = self._open_state_dir()
+        cache = ImageCache(instances.parent / "images")
+        cache.sweep()
+        watch = Watch(listener, tick=self._tend, tick_seconds=_TICK_SECONDS)
+        self._site = Site(instances, cache, qemu, self.accelerator, watch)
+        watch.start()
+        self._adopt(self._site)
+
+    def close(self) -> None:
+        """See the Protocol."""
+        site, self._site = self._site, None
+        if site is None:
+            return
+        with self._guard:
+            guests = list(self._guests.values())
+        for guest in guests:
+            its_turn = guest.lock.acquire(timeout=_LAST_VERB_SECONDS)
+            guest.release()
+            if its_turn:
+                guest.lock.release()
+        site.watch.close()
+        self._guests.clear()
+        if self._lock_file is not None:
+            self._lock_file.close()
+
+    def probe(self) -> None:
+        """See the Protocol: QEMU is there, and the state directory can be written."""
+        host.require_qemu()
+        if not os.access(self._state_dir, os.W_OK | os.X_OK):
+            raise HypervisorUnavailable("the qemu driver's state directory cannot be written")
+
+    # --- the host ---------------------------------------------------------------------------------------
+
+    def nodes(self) -> Sequence[str]:
+        """See the Protocol."""
+        return (self._node,)
+
+    def inventory(self, node: str) -> Inventory:
+        """See the Protocol."""
+        if node != self._node:
+            raise NotFound(f"no node {node} on this host")
+        disk = shutil.disk_usage(self._state_dir)
+        return Inventory(
+            node=node,
+            hypervisor_type="QEMU",
+            hypervisor_version=host.require_qemu().number,
+            host_ip=self._host_ip,
+            vcpus=host.cpu_count(),
+            memory_mb=host.memory_mb("MemTotal"),
+            local_gb=disk.total // host.GIB,
+            local_gb_available=disk.free // host.GIB,
+            cpu_info=host.cpu_facts(),
+            uptime_text=host.uptime_text(),
+        )
+
+    def list_guests(self) -> Mapping[str, PowerState]:
+        """See the Protocol."""
+        with self._guard:
+            guests = list(self._guests.values())
+        return {guest.uuid: guest.state for guest in guests if not guest.is_absent}
+
+    def power_state(self, uuid: str) -> PowerState:
+        """See the Protocol."""
+        with self._guard:
+            guest = self._guests.get(uuid)
+        return PowerState.NOSTATE if guest is None else guest.state
+
+    # --- verbs ------------------------------------------------------------------------------------------
+
+    def spawn(self, guest: GuestSpec) -> None:
+        """See the Protocol."""
+        with self._held(guest.uuid) as held:
+            held.spawn(guest)
+
+    def destroy(self, uuid: str) -> None:
+        """See the Protocol."""
+        with self._held(uuid) as held:
+            held.destroy()
+
+    def power_on(self, uuid: str) -> None:
+        """See the Protocol."""
+        with self._held(uuid) as held:
+            held.power_on()
+
+    def power_off(self, uuid: str, *, timeout_seconds: float) -> None:
+        """See the Protocol."""
+        with self._held(uuid) as held:
+            held.power_off(timeout_seconds)
+
+    def reboot(self, uuid: str, *, hard: bool, timeout_seconds: float) -> None:
+        """See the Protocol."""
+        with self._held(uuid) as held:
+            held.reboot(hard=hard, timeout_seconds=timeout_seconds)
+
+    def pause(self, uuid: str) -> None:
+        """See the Protocol."""
+        with self._held(uuid) as held:
+            held.pause()
+
+    def unpause(self, uuid: str) -> None:
+        """See the Protocol."""
+        with self._held(uuid) as held:
+            held.unpause()
+
+    def console_log(self, uuid: str, *, lines: int | None) -> str:
+        """See CanReadConsole; needs no turn, so a guest that is busy can be read."""
+        with self._guard:
+            guest = self._guests.get(uuid)
+        if guest is None:
+            raise GuestFailure(FaultCause.GUEST_MISSING, "the server is not on its host any more")
+        return guest.console_log(lines)
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _held(self, uuid: str) -> Iterator[Guest]:
+        """The guest of this uuid, there or not, for the one verb whose turn it is."""
+        if self._site is None:
+            raise HypervisorUnavailable("the qemu driver is not started")
+        guest = self._take(_checked(uuid), self._site)
+        try:
+            yield guest
+        finally:
+            with self._guard:
+                if guest.is_absent and self._guests.get(uuid) is guest:
+                    del self._guests[uuid]
+            guest.lock.release()
+
+    def _take(self, uuid: str, site: Site) -> Guest:
+        while True:
+            with self._guard:
+                guest = self._guests.get(uuid) or Guest(uuid, site)
+                self._guests[uuid] = guest
+            guest.lock.acquire()
+            with self._guard:
+                if self._guests.get(uuid) is guest:  # else it went while we waited
+                    return guest
+            guest.lock.release()
+
+    def _adopt(self, site: Site) -> None:
+        for leftover in site.instances.glob(f"{GONE}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        running = process.find_processes(site.instances)
+        for uuid in [path.name for path in site.instances.iterdir() if _is_uuid(path.name)]:
+            guest = self._guests[uuid] = Guest(uuid, site)
+            guest.adopt(running.pop(uuid, None))
+        for uuid, orphan in running.items():
+            _LOG.warning("a QEMU of ours runs without its guest's directory (%s); it is ended", uuid)
+            orphan.kill_and_reap(timeout_seconds=10)
+
+    def _tend(self) -> None:
+        with self._guard:
+            guests = list(self._guests.values())
+        for guest in guests:
+            guest.tend()
+
+    def _open_state_dir(self) -> Path:
+        try:
+            self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            state_dir = self._state_dir.resolve()
+            (state_dir / "instances").mkdir(exist_ok=True, mode=0o700)
+            self._lock_file = (state_dir / "driver.lock").open("w")
+        except OSError as error:
+            text = f"the qemu driver's state directory cannot be used: {error.strerror}"
+            raise HypervisorUnavailable(text, detail=str(error)) from error
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock_file.close()
+            text = "another process drives the guests of this state directory"
+            raise HypervisorUnavailable(text, detail=str(state_dir)) from error
+        return state_dir / "instances"
+
+
+def _checked(uuid: str) -> str:
+    """The uuid, which becomes a directory's name. Raises GuestFailure where it is none."""
+    if _is_uuid(uuid):
+        return uuid
+    raise GuestFailure(FaultCause.GUEST_MISSING, "not the uuid of a server")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuids.UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,333 @@
+"""One guest: its directory, its definition, the QEMU that runs it if one does, and the verbs on it."""
+
+import contextlib
+import logging
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
+from kilonova.domain.faults import FaultCause
+from kilonova.domain.states import PowerState
+from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec
+from kilonova.drivers.qemu import command, host, process
+from kilonova.drivers.qemu.console import read_console, trim_console
+from kilonova.drivers.qemu.definition import Condition, Definition, find_definition, save_definition
+from kilonova.drivers.qemu.disks import ImageCache, disk_trouble, make_disks
+from kilonova.drivers.qemu.machine import MONITOR, Machine
+from kilonova.drivers.qemu.process import QemuProcess
+from kilonova.drivers.qemu.qmp import QmpClosed, QmpTimeout
+from kilonova.drivers.qemu.watch import Watch
+
+GONE: Final = ".gone-"
+"""How the names of directories begin that are being removed."""
+
+_LOG = logging.getLogger(__name__)
+_START_SECONDS: Final = 60.0
+_KILL_SECONDS: Final = 20.0
+_OWN_MEMORY_MB: Final = 32  # what QEMU needs beside the guest's memory
+
+_WITHOUT_QEMU: Final[Mapping[Condition, PowerState]] = {
+    Condition.PREPARING: PowerState.NOSTATE,
+    Condition.OFF: PowerState.SHUTDOWN,
+    Condition.ON: PowerState.CRASHED,
+    Condition.CRASHED: PowerState.CRASHED,
+}
+_LAST_WORDS: Final = (
+    ("annot set up guest memory", FaultCause.MEMORY_SHORT, "the host has not enough free memory"),
+    ("Cannot allocate memory", FaultCause.MEMORY_SHORT, "the host has not enough free memory"),
+    ("No space left on device", FaultCause.DISK_FULL, "the host's disk is full"),
+    ("Image is not in qcow2 format", FaultCause.IMAGE_CORRUPT, "the server's disk is damaged"),
+    ("image is corrupt", FaultCause.IMAGE_CORRUPT, "the server's disk is damaged"),
+    ("ould not open backing file", FaultCause.IMAGE_UNAVAILABLE, "the server's image is missing on its host"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all guests of a driver share."""
+
+    instances: Path
+    cache: ImageCache
+    qemu: host.QemuVersion
+    accelerator: host.Accelerator
+    watch: Watch
+
+
+class Guest:
+    """A guest that is there, is being made, or (``is_absent``) is not there.
+
+    Whoever calls a verb holds ``lock``. The watch's thread comes in by ``_on_change`` and ``_on_end`` only, and never
+    takes that lock.
+    """
+
+    def __init__(self, uuid: str, site: Site) -> None:
+        self.uuid = uuid
+        self.lock = threading.RLock()
+        self.directory = site.instances / uuid
+        self._site = site
+        self._definition = find_definition(self.directory)
+        self._machine: Machine | None = None
+        self._facts = threading.Lock()  # machine and definition change together
+        self._asked = False  # a verb is at work: what happens now is its doing, and is not announced
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether nothing of it is left."""
+        return self._machine is None and not self.directory.exists()
+
+    @property
+    def state(self) -> PowerState:
+        """Its power state now."""
+        machine, definition = self._machine, self._definition
+        if machine is not None:
+            return machine.state
+        return PowerState.NOSTATE if definition is None else _WITHOUT_QEMU[definition.condition]
+
+    # --- verbs -------------------------------------------------------------------------------------------
+
+    def spawn(self, spec: GuestSpec) -> None:
+        """Make it and switch it on. What fails before it ran once leaves nothing behind."""
+        if self._machine is not None:
+            return
+        if self._definition is not None and self._definition.condition is not Condition.PREPARING:
+            self._launch()
+            return
+        try:
+            with disk_trouble():
+                self._prepare(spec)
+            self._launch()
+        except BaseException:
+            self.destroy()
+            raise
+
+    def destroy(self) -> None:
+        """Kill it and remove its directory."""
+        if self._machine is not None:
+            with self._by_request():
+                self._machine.kill()
+        remove_directory(self.directory)
+        self._definition = None
+
+    def power_on(self) -> None:
+        """Switch it on, unless it is."""
+        self._require_definition()
+        if self.state is PowerState.CRASHED:  # if it panicked, QEMU is there and the guest is not
+            self._pull_the_plug()
+        if self._machine is None:
+            self._launch()
+
+    def power_off(self, timeout_seconds: float) -> None:
+        """Press the button, then pull the plug."""
+        self._require_definition()
+        self._press_power_button(timeout_seconds)
+        self._pull_the_plug()
+        if self.state is not PowerState.SHUTDOWN:
+            self._record(Condition.OFF)
+
+    def reboot(self, *, hard: bool, timeout_seconds: float) -> None:
+        """Off and on again, or on if it was off. Each time is a new QEMU, so also a hung one is cured by it."""
+        self._require_definition()
+        if not hard:
+            self._press_power_button(timeout_seconds)
+        self._pull_the_plug()
+        self._launch()
+
+    def pause(self) -> None:
+        """Freeze it."""
+        if self.state is not PowerState.PAUSED:
+            self._run_command("stop")
+
+    def unpause(self) -> None:
+        """Let it go on."""
+        if self.state is not PowerState.RUNNING:
+            self._run_command("cont")
+
+    def console_log(self, lines: int | None) -> str:
+        """What it wrote."""
+        self._require_definition()
+        return read_console(self.directory / command.CONSOLE_LOG, lines=lines)
+
+    # --- finding what is there, and letting go ----------------------------------------------------------
+
+    def adopt(self, found: QemuProcess | None) -> None:
+        """Take over what an earlier driver left: a running QEMU, or none."""
+        definition = self._definition
+        if definition is None or definition.condition is Condition.PREPARING:
+            if definition is None:
+                _LOG.warning("%s has no readable definition; only destroy will touch it", self.directory)
+            if found is not None:
+                found.kill_and_reap(_KILL_SECONDS)
+        elif found is not None:
+            machine = self._hold(found)
+            machine.find_out()
+            self._record_running(machine)
+        elif definition.condition is Condition.ON:
+            self._lose(restarted=definition.boot_id != host.boot_id())
+
+    def tend(self) -> None:
+        """What is to be done now and then."""
+        if self._machine is not None:
+            trim_console(self.directory / command.CONSOLE_LOG)
+
+    def release(self) -> None:
+        """Stop watching it; it goes on."""
+        machine = self._machine
+        if machine is not None:
+            machine.release()
+
+    def _lose(self, *, restarted: bool) -> None:
+        """It ran when somebody last looked, and does not any more."""
+        if restarted:
+            self._record(Condition.OFF)
+            self._announce(GuestEventKind.STOPPED, "the host was restarted")
+        else:
+            self._record(Condition.CRASHED)
+            self._announce(GuestEventKind.CRASHED, "its process ended while nobody watched")
+
+    # --- making and starting ----------------------------------------------------------------------------
+
+    def _prepare(self, spec: GuestSpec) -> None:
+        require_memory(spec.memory_mb)
+        remove_directory(self.directory)  # of an attempt that was cut off
+        self.directory.mkdir(mode=0o700)
+        definition = Definition.of(spec)
+        save_definition(self.directory, definition)
+        disks = make_disks(spec, self.directory, self._site.cache)
+        self._definition = replace(definition, disks=disks)
+        self._record(Condition.OFF)
+
+    def _launch(self) -> None:
+        definition = self._require_definition()
+        require_memory(definition.memory_mb)
+        with self._by_request(), disk_trouble():
+            trim_console(self.directory / command.CONSOLE_LOG)
+            machine = self._hold(self._start_qemu(definition))
+            try:
+                machine.connect(timeout_seconds=_START_SECONDS)
+            except (OSError, QmpClosed, QmpTimeout) as error:
+                machine.kill()
+                raise self._why_not(str(error)) from error
+            if not self._record_running(machine):
+                raise self._why_not("QEMU ended as soon as it had started")
+
+    def _start_qemu(self, definition: Definition) -> QemuProcess:
+        with contextlib.closing(process.listen(self.directory, MONITOR)) as listener:
+            handed_over = listener.fileno()
+            line = command.command_line(
+                self._site.qemu.path, definition, self._site.accelerator, monitor_fd=handed_over
+            )
+            log = self.directory / command.QEMU_LOG
+            try:
+                return process.launch(line, directory=self.directory, log=log, pass_fds=(handed_over,))
+            except FileNotFoundError as error:
+                text = f"QEMU is not installed any more; install it with: {host.INSTALL_LINE}"
+                raise HypervisorUnavailable(text, detail=str(error)) from error
+
+    def _hold(self, held: QemuProcess) -> Machine:
+        machine = Machine(self.directory, held, self._site.watch, on_change=self._on_change, on_end=self._on_end)
+        self._machine = machine
+        machine.watch()
+        return machine
+
+    def _record_running(self, machine: Machine) -> bool:
+        """Write down that it is on, unless it ended in the meantime; whether it is on."""
+        with self._facts:
+            if self._machine is machine:
+                self._write(Condition.ON)
+            return self._machine is machine
+
+    def _why_not(self, otherwise: str) -> GuestFailure:
+        """QEMU's last words, as a failure."""
+        log = self.directory / command.QEMU_LOG
+        said = log.read_text(errors="replace").strip() if log.exists() else ""
+        for words, cause, text in _LAST_WORDS:
+            if words in said:
+                return GuestFailure(cause, text, detail=said)
+        return GuestFailure(FaultCause.DRIVER_ERROR, "QEMU could not start the server", detail=said or otherwise)
+
+    # --- steps of verbs ---------------------------------------------------------------------------------
+
+    def _press_power_button(self, timeout_seconds: float) -> None:
+        machine = self._machine
+        if machine is not None and machine.state is not PowerState.CRASHED:
+            with self._by_request():
+                machine.press_power_button(timeout_seconds=timeout_seconds)
+
+    def _pull_the_plug(self) -> None:
+        machine = self._machine
+        if machine is not None:
+            with self._by_request():
+                machine.pull_the_plug()
+
+    def _run_command(self, name: str) -> None:
+        self._require_definition()
+        machine = self._machine
+        if machine is None or machine.state not in (PowerState.RUNNING, PowerState.PAUSED):
+            text = f"the server is not running, it is {self.state.name.lower()}"
+            raise GuestFailure(FaultCause.DRIVER_ERROR, text)
+        with self._by_request():
+            machine.command(name)
+
+    def _require_definition(self) -> Definition:
+        definition = self._definition
+        if definition is None or definition.condition is Condition.PREPARING:
+            raise GuestFailure(FaultCause.GUEST_MISSING, "the server is not on its host any more")
+        return definition
+
+    @contextlib.contextmanager
+    def _by_request(self) -> Iterator[None]:
+        before, self._asked = self._asked, True
+        try:
+            yield
+        finally:
+            self._asked = before
+
+    # --- what comes on the watch's thread ---------------------------------------------------------------
+
+    def _on_change(self, kind: GuestEventKind, detail: str) -> None:
+        if not self._asked:
+            self._announce(kind, detail)
+
+    def _on_end(self, how: str) -> None:
+        asked = self._asked
+        with self._facts:
+            machine, self._machine = self._machine, None
+            meant = asked or (machine is not None and machine.halted)
+            self._write(Condition.OFF if meant else Condition.CRASHED)
+        if not asked:
+            kind = GuestEventKind.STOPPED if meant else GuestEventKind.CRASHED
+            self._announce(kind, "" if meant else how)
+
+    def _announce(self, kind: GuestEventKind, detail: str) -> None:
+        _LOG.info("guest %s: %s %s", self.uuid, kind, detail)
+        self._site.watch.announce(GuestEvent(uuid=self.uuid, kind=kind, power_state=self.state, detail=detail))
+
+    def _record(self, condition: Condition) -> None:
+        with self._facts:
+            self._write(condition)
+
+    def _write(self, condition: Condition) -> None:
+        if self._definition is not None:
+            self._definition = replace(self._definition, condition=condition, boot_id=host.boot_id())
+            save_definition(self.directory, self._definition)
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a guest's directory: it is there, or it is not, whenever somebody looks."""
+    if directory.exists():
+        gone = directory.with_name(f"{GONE}{directory.name}")
+        shutil.rmtree(gone, ignore_errors=True)
+        directory.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def require_memory(asked_mb: int) -> None:
+    """See that the host has this much to give. Raises GuestFailure(MEMORY_SHORT)."""
+    free_mb = host.memory_mb("MemAvailable")
+    if asked_mb + _OWN_MEMORY_MB > free_mb:
+        text = f"the host has not enough free memory: {asked_mb} MB asked, {free_mb} MB free"
+        raise GuestFailure(FaultCause.MEMORY_SHORT, text)

@@ -1,0 +1,1 @@
+"""The project's own guests: ``tiny`` (one boot sector, here as bytes) and ``mini`` (Linux, built on request)."""
