@@ -1,0 +1,254 @@
+"""Glance v2 over HTTP."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlencode
+
+import anyio
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from kilonova.domain.errors import KilonovaError, NotFound, NotSupported, TooLarge, UnsupportedMedia
+from kilonova.domain.images import ImageStatus
+from kilonova.images.call import Call, ImageRoom, Reply, endpoint, envelope, framed, streaming
+from kilonova.images.embedded import EmbeddedImages
+from kilonova.images.question import read_question
+from kilonova.images.seam import Authenticates
+from kilonova.images.upload import Upload
+from kilonova.images.views import IMAGE_SCHEMA, IMAGES_SCHEMA, image_view, versions_view
+from kilonova.images.wishes import read_creation, read_patch, read_tag
+
+_BLOCK: Final = 1 << 20
+_DRAINED: Final = 64 << 20
+"""How much of a refused upload is read on, so that a client which only listens at the end gets the answer."""
+
+_PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
+
+
+def image_app(images: EmbeddedImages, *, identity: Authenticates, public_url: str | None = None) -> Starlette:
+    """The service as an ASGI application, to be mounted at ``/image``.
+
+    ``public_url`` is the scheme and host to hand out in links; by default those by which the client asked.
+    """
+    room = ImageRoom(images=images, identity=identity, public_url=public_url)
+    routes = [Route(path, endpoint(reply, room), methods=[method]) for method, path, reply in _ROUTES]
+    routes += [Route(path, streaming(reply, room), methods=[method]) for method, path, reply in _STREAMS]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _unrouted})
+    app.router.redirect_slashes = False
+    return app
+
+
+def _unrouted(_: Request, error: Exception) -> Response:
+    status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return framed(envelope(status, "The method is not allowed for this resource."))
+    return framed(envelope(status, "The resource could not be found."))
+
+
+def _choices(call: Call) -> Response:
+    return JSONResponse(versions_view(call.here), status_code=300)
+
+
+def _versions(call: Call) -> Response:
+    return JSONResponse(versions_view(call.here))
+
+
+def _list(call: Call) -> Response:
+    viewer = call.viewer()
+    images = call.room.images
+    parameters = call.request.query_params.multi_items()
+    question = read_question(parameters, lambda marker: images.get_image(marker, viewer))
+    query = replace(question.query, project_id=viewer.project_id, every_project=viewer.is_admin)
+    page, has_more = replace(question, query=query).page(images.list_images)
+    body = {"images": [image_view(image) for image in page], "schema": "/v2/schemas/images"}
+    kept = [(key, value) for key, value in parameters if key != "marker"]
+    body["first"] = "/v2/images" + (f"?{urlencode(kept)}" if kept else "")
+    if has_more and page:
+        body["next"] = f"/v2/images?{urlencode([*kept, ('marker', page[-1].id)])}"
+    return JSONResponse(body)
+
+
+def _show(call: Call) -> Response:
+    return JSONResponse(image_view(call.room.images.get_image(call.image_id, call.viewer())))
+
+
+def _create(call: Call) -> Response:
+    viewer = call.viewer()
+    image = call.room.images.create_image(read_creation(call.body), viewer)
+    location = f"{call.here}/v2/images/{image.id}"
+    return JSONResponse(image_view(image), status_code=201, headers={"Location": location})
+
+
+def _update(call: Call) -> Response:
+    viewer = call.viewer()
+    if call.request.headers.get("content-type", "").partition(";")[0].strip() != _PATCH_TYPE:
+        raise UnsupportedMedia(f"An image is changed by a body of type {_PATCH_TYPE}")
+    images = call.room.images
+    wish = read_patch(call.body, images.get_image(call.image_id, viewer))
+    return JSONResponse(image_view(images.update_image(call.image_id, wish, viewer)))
+
+
+def _delete(call: Call) -> Response:
+    call.room.images.delete_image(call.image_id, call.viewer())
+    return Response(status_code=204)
+
+
+def _add_tag(call: Call) -> Response:
+    viewer = call.viewer()
+    call.room.images.add_tag(call.image_id, read_tag(str(call.request.path_params["tag"])), viewer)
+    return Response(status_code=204)
+
+
+def _remove_tag(call: Call) -> Response:
+    viewer = call.viewer()
+    call.room.images.remove_tag(call.image_id, read_tag(str(call.request.path_params["tag"])), viewer)
+    return Response(status_code=204)
+
+
+def _image_schema(call: Call) -> Response:
+    call.viewer()
+    return JSONResponse(IMAGE_SCHEMA)
+
+
+def _images_schema(call: Call) -> Response:
+    call.viewer()
+    return JSONResponse(IMAGES_SCHEMA)
+
+
+def _import_methods(call: Call) -> Response:
+    call.viewer()
+    methods = {"description": "Import methods available.", "type": "array", "value": []}
+    return JSONResponse({"import-methods": methods})
+
+
+def _stores(call: Call) -> Response:
+    call.viewer()
+    raise NotFound("Multi backend is not supported at this site.")
+
+
+def _no_import(call: Call) -> Response:
+    call.viewer()
+    raise NotSupported("Images are not imported here; send the data with PUT /v2/images/{id}/file.")
+
+
+def _no_members(call: Call) -> Response:
+    call.viewer()
+    raise NotSupported("Images are not shared with single projects here; they are private or public.")
+
+
+class _ImageFile(FileResponse):
+    """A file in pieces that are worth a trip to another thread each."""
+
+    chunk_size = _BLOCK
+
+
+def _download(call: Call) -> Response:
+    images = call.room.images
+    image = images.get_image(call.image_id, call.viewer())
+    if image.status != ImageStatus.ACTIVE:
+        return Response(status_code=204)
+    headers = {"Content-MD5": image.checksum or ""}
+    return _ImageFile(images.path(image.id), media_type="application/octet-stream", headers=headers)
+
+
+async def _upload(call: Call) -> Response:
+    body = _Body(call.request)
+    try:
+        viewer = await run_in_threadpool(call.viewer)
+        if call.request.headers.get("content-type", "").partition(";")[0].strip() != "application/octet-stream":
+            raise UnsupportedMedia("Image data is sent with Content-Type: application/octet-stream")
+        _refuse_announced(call)
+        upload = await run_in_threadpool(call.room.images.begin_upload, call.image_id, viewer)
+        await _receive(body, upload)
+    except KilonovaError:
+        await body.drain()
+        raise
+    return Response(status_code=204)
+
+
+def _refuse_announced(call: Call) -> None:
+    """Do not even begin what says beforehand that it is too large."""
+    announced, most = call.request.headers.get("content-length", ""), call.room.images.most_bytes
+    if most is not None and announced.isdigit() and int(announced) > most:
+        raise TooLarge(f"An image may have at most {most} bytes here.")
+
+
+async def _receive(body: "_Body", upload: Upload) -> None:
+    """Hand the body to the upload; whatever ends this early, a cancelled request too, leaves no trace."""
+    try:
+        async for block in body.blocks():
+            await run_in_threadpool(upload.write, block)
+        await run_in_threadpool(upload.finish)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(upload.abort)
+        raise
+
+
+class _Body:
+    """A body that is read once, in pieces."""
+
+    def __init__(self, request: Request) -> None:
+        self._receive = request.receive
+        self._has_more = True
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Pieces of about one mebibyte. ClientDisconnect where it breaks off."""
+        block = bytearray()
+        while self._has_more:
+            block += await self._next()
+            if len(block) >= _BLOCK:
+                yield bytes(block)
+                block.clear()
+        if block:
+            yield bytes(block)
+
+    async def drain(self) -> None:
+        """Read on for a while and throw away: most clients read the answer only once they have sent everything."""
+        drained = 0
+        with suppress(ClientDisconnect):  # then nobody waits for the answer either
+            while self._has_more and drained < _DRAINED:
+                drained += len(await self._next())
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._has_more = False
+            raise ClientDisconnect
+        self._has_more = message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        return piece
+
+
+_ROUTES: Final[tuple[tuple[str, str, Reply], ...]] = (
+    ("GET", "/", _choices),
+    ("GET", "/versions", _versions),
+    ("GET", "/v2", _choices),
+    ("GET", "/v2/", _choices),
+    ("GET", "/v2/images", _list),
+    ("POST", "/v2/images", _create),
+    ("GET", "/v2/images/{id}", _show),
+    ("PATCH", "/v2/images/{id}", _update),
+    ("DELETE", "/v2/images/{id}", _delete),
+    ("GET", "/v2/images/{id}/file", _download),
+    ("PUT", "/v2/images/{id}/tags/{tag}", _add_tag),
+    ("DELETE", "/v2/images/{id}/tags/{tag}", _remove_tag),
+    ("GET", "/v2/schemas/image", _image_schema),
+    ("GET", "/v2/schemas/images", _images_schema),
+    ("GET", "/v2/info/import", _import_methods),
+    ("GET", "/v2/info/stores", _stores),
+    ("PUT", "/v2/images/{id}/stage", _no_import),
+    ("POST", "/v2/images/{id}/import", _no_import),
+    ("GET", "/v2/images/{id}/members", _no_members),
+    ("POST", "/v2/images/{id}/members", _no_members),
+)
+_STREAMS: Final[tuple[tuple[str, str, Callable[[Call], Awaitable[Response]]], ...]] = (
+    ("PUT", "/v2/images/{id}/file", _upload),
+)
