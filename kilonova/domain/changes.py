@@ -55,7 +55,8 @@ class Change:
     ERROR     finishes the open event with Error, ``traceback`` and ``details``; keeps ``fault``; closes likewise
     ========  ==========================================================================================
 
-    ``event`` replaces the operation's own event name where a step has another one (contract §7.6).
+    ``event`` replaces the operation's own event name where a step has another one; ``without_event`` is for an end that
+    has none, such as that of a server deleted without its host (contract §7.6).
     """
 
     before: Instance | None
@@ -73,3 +74,4 @@ class Change:
     traceback: str | None = None
     details: str | None = None
     closes_action: bool = True
+    without_event: bool = False

@@ -168,6 +168,11 @@ class Instance(NamedTuple):
         return json.loads(self.metadata_json)  # type: ignore[no-any-return]
 
     @property
+    def image(self) -> dict[str, Any]:
+        """What was known of the image at boot: ``disk_format``, ``size``, ``os_hash_value``, ``properties``, …"""
+        return json.loads(self.image_json)  # type: ignore[no-any-return]
+
+    @property
     def nics(self) -> list[dict[str, Any]]:
         """Where the server is plugged in: one object per NIC, with ``mac``, ``address`` and ``label``."""
         return json.loads(self.nics_json)  # type: ignore[no-any-return]

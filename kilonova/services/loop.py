@@ -59,7 +59,7 @@ class Loop:
     def _guarded_step(self) -> bool:
         try:
             busy = self._step()
-        except Exception:
+        except Exception:  # noqa: BLE001 - a loop must outlive whatever its step meets, and says so
             self._failures += 1
             if self._failures == 1:
                 _log.exception("%s failed; it is retried until it works", self.name)

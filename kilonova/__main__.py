@@ -1,0 +1,5 @@
+"""``python -m kilonova``."""
+
+from kilonova.cli import main
+
+main()

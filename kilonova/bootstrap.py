@@ -1,0 +1,221 @@
+"""The composition root: which store, bus, driver, identity and images a process has, and what it serves.
+
+Nothing else in Kilonova knows the shape that it runs in (design §1.8).
+"""
+
+import fcntl
+import logging
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import IO
+
+from kilonova.bus import SEQUENCER, Bus
+from kilonova.bus.memory import MemoryBus
+from kilonova.config import Settings
+from kilonova.domain.errors import NotFound, SettingsUnusable, Unusable
+from kilonova.domain.images import Image
+from kilonova.domain.model import Clock, Instant
+from kilonova.drivers.choice import choose
+from kilonova.drivers.protocol import Driver
+from kilonova.identity.embedded import EmbeddedIdentity
+from kilonova.identity.first_start import bootstrap_identity
+from kilonova.images.embedded import EmbeddedImages, OfferedImage
+from kilonova.services.compute import Agent
+from kilonova.services.conductor import Conductor
+from kilonova.services.plane import Plane, PlaneParts
+from kilonova.services.settings import PlaneSettings
+from kilonova.store.database import Database
+from kilonova.store.flavors import seed_flavors
+from kilonova.store.identity import StoredIdentity
+from kilonova.store.images import StoredImages
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """A cloud that is put together but does not run yet."""
+
+    settings: Settings
+    state_dir: Path
+    database: Database
+    identity: EmbeddedIdentity
+    images: EmbeddedImages
+    plane: Plane
+    driver_name: str
+    driver_reason: str
+    lock: IO[str]
+    """Held as long as the cloud is: one process a state directory."""
+
+    def ensure_basics(self, *, password: str) -> bool:
+        """Make what every cloud begins with: accounts, flavors, the tiny image.
+
+        True if the administrator is new, and ``password`` the one to sign in with. Idempotent.
+        """
+        from kilonova.images.guests import tiny
+
+        people = bootstrap_identity(self.identity.records, password=password)
+        offer = OfferedImage(name="tiny", data=tiny.image(), disk_format="raw", owner=people.admin_project_id)
+        self.images.ensure_image(offer)
+        with self.database.transaction() as tx:
+            seed_flavors(tx, self.plane.now())
+        return people.created
+
+
+def present() -> Instant:
+    """The machine's time."""
+    return Instant(time.time_ns() // 1000)
+
+
+def build(settings: Settings, *, clock: Clock = present) -> Cloud:
+    """Put the embedded shape together: database opened and current, driver chosen, nothing running.
+
+    Raises ``Unusable`` or ``HypervisorUnavailable`` with one sentence for whoever started the process.
+    """
+    choice = choose(settings.kilonova.driver)
+    state_dir = open_state_dir(settings)
+    lock = _only_one(state_dir)
+    database = open_database(settings)
+    bus = MemoryBus()
+    database.on_journal = lambda: bus.prod(SEQUENCER)
+    images = EmbeddedImages(
+        StoredImages(database), state_dir / "images", clock=clock, most_bytes=settings.image.image_size_cap
+    )
+    images.recover()
+    drivers = _drivers(choice.driver_name, settings, state_dir)
+    return Cloud(
+        settings=settings,
+        state_dir=state_dir,
+        database=database,
+        identity=EmbeddedIdentity(StoredIdentity(database), clock=clock, token_seconds=settings.token.expiration),
+        images=images,
+        plane=_plane(settings, database, bus, clock, images=images, drivers=drivers),
+        driver_name=choice.driver_name,
+        driver_reason=choice.reason,
+        lock=lock,
+    )
+
+
+def open_database(settings: Settings) -> Database:
+    """The database, its schema made or brought up to date; StoreUnusable if it cannot be used."""
+    default = f"sqlite:///{open_state_dir(settings) / 'kilonova.sqlite'}"
+    database = Database(settings.database.connection or default)
+    database.open()
+    return database
+
+
+def open_state_dir(settings: Settings) -> Path:
+    """The state directory, made for its owner alone if it is not there; SettingsUnusable if it cannot be written."""
+    default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "kilonova"
+    directory = Path(settings.kilonova.state_dir).expanduser() if settings.kilonova.state_dir else default
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = directory / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingsUnusable(
+            f"The state directory {directory} cannot be written: {error.strerror}. Choose another with --state-dir."
+        ) from error
+    return directory.resolve()
+
+
+def _only_one(directory: Path) -> IO[str]:
+    lock = (directory / "lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Unusable(
+            f"Another Kilonova already runs on the state directory {directory}; stop it or choose another."
+        ) from error
+    return lock
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """Anybody of a project, as images see them."""
+
+    project_id: str | None
+    roles: frozenset[str] = frozenset({"reader"})
+    is_admin: bool = False
+
+
+class _ImageSource:
+    """The embedded images, as the use cases and the agents see them."""
+
+    def __init__(self, images: EmbeddedImages) -> None:
+        self._images = images
+
+    def find_image(self, image_id: str, *, project_id: str | None) -> Image | None:
+        try:
+            return self._images.get_image(image_id, _Member(project_id))
+        except NotFound:
+            return None
+
+    def fetch(self, image_id: str, destination: Path) -> None:
+        self._images.fetch(image_id, destination)
+
+
+def _host(settings: Settings) -> str:
+    return settings.DEFAULT.host or socket.gethostname()
+
+
+def _drivers(name: str, settings: Settings, state_dir: Path) -> Sequence[tuple[str, Driver]]:
+    """One driver a host; only the simulated one stands for more than this machine."""
+    host = _host(settings)
+    if name == "qemu":
+        from kilonova.drivers.qemu.driver import QemuDriver
+
+        return [(host, QemuDriver(state_dir=state_dir / "qemu", node=host))]
+    from kilonova.drivers.simulated import SimulatedDriver
+
+    count = settings.kilonova.simulate_hosts
+    hosts = [host] if count == 1 else [f"{host}-{number}" for number in range(1, count + 1)]
+    return [(one, SimulatedDriver(node=one, state_file=state_dir / f"simulated-{one}.json")) for one in hosts]
+
+
+def _plane(
+    settings: Settings,
+    database: Database,
+    bus: Bus,
+    clock: Clock,
+    *,
+    images: EmbeddedImages,
+    drivers: Sequence[tuple[str, Driver]],
+) -> Plane:
+    conductor = Conductor(database, bus, clock, settings=settings.DEFAULT, scheduler=settings.scheduler)
+    source = _ImageSource(images)
+    agents = [Agent(host, driver, conductor, source, settings=settings.DEFAULT) for host, driver in drivers]
+    return Plane(
+        PlaneParts(
+            database=database,
+            bus=bus,
+            clock=clock,
+            images=source,
+            conductor=conductor,
+            agents=agents,
+            settings=settings.DEFAULT,
+            quota=settings.quota,
+            shown=shown_settings(settings),
+            host=_host(settings),
+        )
+    )
+
+
+def shown_settings(settings: Settings) -> PlaneSettings:
+    """What of the settings the API shows or enforces."""
+    limits = {limit.name: getattr(settings.quota, limit.name) for limit in fields(settings.quota)}
+    return PlaneSettings(
+        limits=limits,
+        max_limit=settings.api.max_limit,
+        default_availability_zone=settings.DEFAULT.default_availability_zone,
+        internal_service_availability_zone=settings.DEFAULT.internal_service_availability_zone,
+        service_down_seconds=settings.DEFAULT.service_down_time,
+        enable_instance_password=settings.api.enable_instance_password,
+        compute_link_prefix=settings.api.compute_link_prefix or None,
+    )

@@ -1,0 +1,48 @@
+"""The ``kilonova`` command."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from kilonova import __version__
+from kilonova.domain.errors import KilonovaError
+
+_COMMANDS = {
+    "up": ("kilonova.cli.up", "Start a cloud on this machine."),
+    "db": ("kilonova.cli.db", "Look after the database."),
+    "image": ("kilonova.cli.image", "Build the guest images that belong to Kilonova."),
+}
+
+
+class _Commands(click.Group):
+    """Imports a command only when it is called: a start must not pay for what it does not use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, meaning) for name, (_, meaning) in sorted(_COMMANDS.items())])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kilonova")
+def kilonova() -> None:
+    """Kilonova: a compute cloud whose state you can always see."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; what cannot work ends with one line on stderr and status 1."""
+    try:
+        return kilonova.main(args=arguments, prog_name="kilonova")
+    except KilonovaError as error:
+        click.echo(f"kilonova: {error.message}", err=True)
+        sys.exit(1)

@@ -1,0 +1,20 @@
+"""``kilonova image``: the guest images that belong to Kilonova."""
+
+from pathlib import Path
+
+import click
+
+
+@click.group(name="image")
+def command() -> None:
+    """Build the guest images that belong to Kilonova."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def tiny(file: Path) -> None:
+    """Write the tiny guest, a raw disk of 1 MiB that boots in a quarter second, to FILE."""
+    from kilonova.images.guests.tiny import image
+
+    file.write_bytes(image())
+    click.echo(f"Wrote {file}.")

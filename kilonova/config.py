@@ -1,0 +1,132 @@
+"""Every module's settings, gathered: read once from TOML files and the environment, then handed down as arguments.
+
+Later sources win: the defaults, the files in the order given, the environment (``KILONOVA_<GROUP>__<OPTION>``), the
+command line. An option that nobody declared is refused, with the closest name that is.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from kilonova.api.settings import ApiSettings
+from kilonova.domain.errors import SettingsUnusable
+from kilonova.domain.options import option
+from kilonova.identity.settings import TokenSettings
+from kilonova.images.settings import ImageSettings
+from kilonova.services.settings import QuotaSettings, SchedulerSettings, ServiceSettings
+
+_PREFIX: Final = "KILONOVA_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSettings:
+    """``[kilonova]``: this process; what Nova has no options for."""
+
+    listen: str = option("127.0.0.1", "Address to listen on. Anything but the loopback opens the cloud to a network.")
+    port: int = option(8774, "Port to listen on; 0 for any that is free.")
+    driver: str = option("auto", "How the host runs guests: auto, qemu or simulated.")
+    simulate_hosts: int = option(1, "Hosts that the simulated driver stands for.")
+    state_dir: str = option("", "Where everything lives; empty for $XDG_DATA_HOME/kilonova.")
+    threads: int = option(16, "Requests that are worked on at the same time.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """``[database]``."""
+
+    connection: str = option("", "URL of the database; empty for SQLite in the state directory.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of a process, by group."""
+
+    kilonova: ProcessSettings = field(default_factory=ProcessSettings)
+    DEFAULT: ServiceSettings = field(default_factory=ServiceSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    token: TokenSettings = field(default_factory=TokenSettings)
+    image: ImageSettings = field(default_factory=ImageSettings)
+
+
+def load(
+    files: Sequence[Path] = (),
+    *,
+    environment: Mapping[str, str] = os.environ,
+    overrides: Mapping[tuple[str, str], Any] | None = None,
+) -> Settings:
+    """The settings of this process; SettingsUnusable with one sentence where a source makes no sense."""
+    values: dict[tuple[str, str], Any] = {}
+    for file in files:
+        values.update(_from_file(file))
+    values.update(_from_environment(environment))
+    values.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    return _applied(values)
+
+
+def _from_file(file: Path) -> dict[tuple[str, str], Any]:
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsUnusable(f"The settings in {file} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsUnusable(f"The settings in {file} are not TOML: {error}.") from error
+    stray = [group for group, options in document.items() if not isinstance(options, dict)]
+    if stray:
+        raise SettingsUnusable(f"In {file}, {stray[0]!r} stands outside a group such as [DEFAULT].")
+    return {(group, name): value for group, options in document.items() for name, value in options.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[tuple[str, str], Any]:
+    groups = {group.name.upper(): group.name for group in fields(Settings)}
+    found = {}
+    for variable, value in environment.items():
+        group, separator, name = variable.removeprefix(_PREFIX).partition("__")
+        if variable.startswith(_PREFIX) and separator and group.upper() in groups:
+            found[groups[group.upper()], name.lower()] = value
+    return found
+
+
+def _applied(values: Mapping[tuple[str, str], Any]) -> Settings:
+    settings = Settings()
+    for (group, name), value in values.items():
+        if group not in {known.name for known in fields(Settings)}:
+            raise SettingsUnusable(f"There is no group of settings [{group}].{_closest(group, Settings())}")
+        present = getattr(settings, group)
+        if name not in {known.name for known in fields(present)}:
+            raise SettingsUnusable(f"There is no setting {name} in [{group}].{_closest(name, present)}")
+        settings = replace(settings, **{group: replace(present, **{name: _typed(group, name, value, present)})})
+    return settings
+
+
+def _closest(name: str, among: Any) -> str:
+    close = get_close_matches(name, [known.name for known in fields(among)], n=1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _typed(group: str, name: str, value: Any, present: Any) -> Any:
+    """The value as the type of the option's default; text from the environment is converted."""
+    wanted = type(getattr(present, name))
+    try:
+        if wanted is bool:
+            return _truth(value)
+        if wanted is int and isinstance(value, float | bool):
+            raise ValueError("not a whole number")
+        return wanted(value)
+    except (TypeError, ValueError) as error:
+        raise SettingsUnusable(f"The setting {name} in [{group}] cannot be {value!r}: {error}.") from error
+
+
+def _truth(value: Any) -> bool:
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in words:
+        raise ValueError("neither true nor false")
+    return words[str(value).lower()]

@@ -1,0 +1,178 @@
+"""Placing: from an accepted ``create`` to a host that has promised what the instance needs.
+
+One attempt is one decision, and every decision is kept, whether or not it found a host. The promise is a claim
+guarded by the store; where a host refuses (somebody was faster), the next on the list is asked.
+"""
+
+from sqlalchemy import Connection
+
+from kilonova.bus import Bus, host_topic
+from kilonova.domain.changes import Change, Phase
+from kilonova.domain.errors import StaleRecord
+from kilonova.domain.faults import FaultCause
+from kilonova.domain.model import Clock, Fault, Instance, InstanceAction, Instant, Request
+from kilonova.domain.operations import get_operation
+from kilonova.domain.placement import Ask, Candidate, Decision, Weighed, decide
+from kilonova.domain.states import TaskState
+from kilonova.domain.transitions import failed
+from kilonova.network.embedded import FlatNetwork
+from kilonova.services.nics import plugged
+from kilonova.services.settings import ServiceSettings
+from kilonova.store import changes, decisions, fleet, instances, ledger
+from kilonova.store.database import Database
+
+_ROUNDS = 3
+"""Snapshots that are tried before a crowded fleet counts as full."""
+
+
+class Placer:
+    """Finds hosts for new instances."""
+
+    def __init__(self, database: Database, bus: Bus, clock: Clock, *, settings: ServiceSettings) -> None:
+        self._database = database
+        self._bus = bus
+        self._clock = clock
+        self._settings = settings
+        self._network = FlatNetwork(label=settings.network_label, cidr=settings.network_cidr)
+
+    def step(self) -> bool:
+        """Place what waits for a host; True if anything did."""
+        with self._database.read() as connection:
+            waiting = ledger.list_unplaced_actions(connection, limit=50)
+        for action in waiting:
+            self.place(action)
+        return bool(waiting)
+
+    def place(self, action: InstanceAction) -> None:
+        """Find a host for the instance of this open ``create``, or put it into ERROR with the reason."""
+        for _ in range(_ROUNDS):
+            with self._database.read() as connection:
+                instance = instances.find_instance(connection, action.instance_uuid)
+                decision = instance and self._decide(connection, instance, action)
+            if instance is None or decision is None:
+                return
+            try:
+                if any(self._claim(action, instance, decision, weighed) for weighed in decision.weighed):
+                    return
+                if not decision.weighed:
+                    self._give_up(action, instance, decision)
+                    return
+            except StaleRecord:
+                continue
+
+    def another_host(self, instance: Instance, action: InstanceAction, *, failed_host: str) -> bool:
+        """Whether some host that has not failed yet could take the instance now."""
+        with self._database.read() as connection:
+            tried = _tried(connection, action) | {failed_host}
+            return decide(_ask(instance, action, tried), self._candidates(connection)).chosen is not None
+
+    def _decide(self, connection: Connection, instance: Instance, action: InstanceAction) -> Decision:
+        ask = _ask(instance, action, _tried(connection, action))
+        return decide(ask, self._candidates(connection))
+
+    def _candidates(self, connection: Connection) -> list[Candidate]:
+        now, down = self._clock(), self._settings.service_down_time
+        services = {service.host: service for service in fleet.list_services(connection, binary="nova-compute")}
+        return [
+            Candidate(
+                node_uuid=node.uuid,
+                host=node.host,
+                node=node.hypervisor_hostname,
+                availability_zone=self._settings.default_availability_zone,
+                is_enabled=not service.disabled,
+                is_up=service.is_up(now, service_down_seconds=down),
+                disabled_reason=service.disabled_reason,
+                vcpus_free=node.vcpus_free,
+                memory_mb_free=node.memory_mb_free,
+                disk_gb_free=node.local_gb_free,
+            )
+            for node in fleet.list_nodes(connection)
+            if (service := services.get(node.host)) is not None
+        ]
+
+    def _claim(self, action: InstanceAction, instance: Instance, decision: Decision, weighed: Weighed) -> bool:
+        now = self._clock()
+        placed = instance._replace(
+            host=weighed.host,
+            node=weighed.node,
+            task_state=TaskState.SPAWNING,
+            nics_json=plugged(instance, self._network),
+            updated_at=now,
+        )
+        with self._database.transaction() as tx:
+            if not fleet.claim(tx, node_uuid=weighed.node_uuid, instance=placed):
+                return False
+            decisions.add_decision(
+                tx, instance_uuid=instance.uuid, request_id=action.request_id, decision=decision, now=now
+            )
+            changes.save(tx, _step(action, instance, placed, now))
+            ledger.assign_action(tx.connection, action.id, host=weighed.host)
+            tx.after_commit(lambda: self._bus.prod(host_topic(weighed.host)))
+        return True
+
+    def _give_up(self, action: InstanceAction, instance: Instance, decision: Decision) -> None:
+        now, create = self._clock(), get_operation("create")
+        fault = Fault(
+            code=500,
+            cause=FaultCause.NO_VALID_HOST.code,
+            message=f"No valid host was found. {decision.summary()}"[:255],
+            details="",
+            host=None,
+            created_at=now,
+        )
+        change = Change(
+            before=instance,
+            after=failed(create, instance, now=now, power=None),
+            request=request_of(action),
+            occurred_at=now,
+            operation=create,
+            phase=Phase.ERROR,
+            action_id=action.id,
+            event=create.events[0],
+            fault=fault,
+            details=fault.message,
+        )
+        with self._database.transaction() as tx:
+            decisions.add_decision(
+                tx, instance_uuid=instance.uuid, request_id=action.request_id, decision=decision, now=now
+            )
+            changes.save(tx, change)
+
+
+def request_of(action: InstanceAction) -> Request:
+    """The request that opened the action, for changes made on its behalf later."""
+    return Request(
+        request_id=action.request_id,
+        user_id=action.user_id,
+        project_id=action.project_id,
+        received_at=action.started_at,
+    )
+
+
+def _step(action: InstanceAction, before: Instance, after: Instance, now: Instant) -> Change:
+    return Change(
+        before=before,
+        after=after,
+        request=request_of(action),
+        occurred_at=now,
+        operation=get_operation("create"),
+        phase=Phase.STEP,
+        action_id=action.id,
+    )
+
+
+def _tried(connection: Connection, action: InstanceAction) -> frozenset[str]:
+    """The hosts on which this build already ended, and cannot have ended well."""
+    events = ledger.list_events(connection, [action.id]).get(action.id, [])
+    return frozenset(event.host for event in events if event.finished_at is not None and event.host)
+
+
+def _ask(instance: Instance, action: InstanceAction, tried: frozenset[str]) -> Ask:
+    return Ask(
+        vcpus=instance.vcpus,
+        memory_mb=instance.memory_mb,
+        disk_gb=instance.disk_gb,
+        availability_zone=instance.availability_zone,
+        host=action.parameters.get("host"),
+        tried=tried,
+    )
