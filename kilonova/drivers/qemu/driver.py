@@ -19,14 +19,15 @@ from typing import IO, Final
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
+from kilonova.drivers.herald import Herald
 from kilonova.drivers.protocol import GuestSpec, Inventory, Listener
 from kilonova.drivers.qemu import host, process
 from kilonova.drivers.qemu.disks import ImageCache
 from kilonova.drivers.qemu.guest import GONE, Guest, Site
 from kilonova.drivers.qemu.watch import Watch
+from kilonova.drivers.turns import Turns
 
 _LOG = logging.getLogger(__name__)
-_TICK_SECONDS: Final = 10.0
 _LAST_VERB_SECONDS: Final = 5.0  # what a verb in progress gets when the driver is closed
 
 
@@ -51,6 +52,7 @@ class QemuDriver:
         self._host_ip = host_ip
         self.accelerator = accelerator or host.find_accelerator()
         self._guard = Lock()
+        self._turns = Turns()
         self._guests: dict[str, Guest] = {}
         self._site: Site | None = None
         self._lock_file: IO[str] | None = None
@@ -63,24 +65,20 @@ class QemuDriver:
         instances = self._open_state_dir()
         cache = ImageCache(instances.parent / "images")
         cache.sweep()
-        watch = Watch(listener, tick=self._tend, tick_seconds=_TICK_SECONDS)
-        self._site = Site(instances, cache, qemu, self.accelerator, watch)
-        watch.start()
-        self._adopt(self._site)
+        site = Site(instances, cache, qemu, self.accelerator, Watch(self._tend), Herald(listener))
+        self._adopt(site)
+        self._site = site
 
     def close(self) -> None:
         """See the Protocol."""
         site, self._site = self._site, None
         if site is None:
             return
-        with self._guard:
-            guests = list(self._guests.values())
-        for guest in guests:
-            its_turn = guest.lock.acquire(timeout=_LAST_VERB_SECONDS)
+        self._turns.wait_idle(_LAST_VERB_SECONDS)
+        for guest in self._known():
             guest.release()
-            if its_turn:
-                guest.lock.release()
         site.watch.close()
+        site.herald.close()
         self._guests.clear()
         if self._lock_file is not None:
             self._lock_file.close()
@@ -117,9 +115,7 @@ class QemuDriver:
 
     def list_guests(self) -> Mapping[str, PowerState]:
         """See the Protocol."""
-        with self._guard:
-            guests = list(self._guests.values())
-        return {guest.uuid: guest.state for guest in guests if not guest.is_absent}
+        return {guest.uuid: guest.state for guest in self._known() if not guest.is_absent}
 
     def power_state(self, uuid: str) -> PowerState:
         """See the Protocol."""
@@ -177,27 +173,23 @@ class QemuDriver:
     @contextlib.contextmanager
     def _held(self, uuid: str) -> Iterator[Guest]:
         """The guest of this uuid, there or not, for the one verb whose turn it is."""
-        if self._site is None:
-            raise HypervisorUnavailable("the qemu driver is not started")
-        guest = self._take(_checked(uuid), self._site)
-        try:
-            yield guest
-        finally:
-            with self._guard:
-                if guest.is_absent and self._guests.get(uuid) is guest:
-                    del self._guests[uuid]
-            guest.lock.release()
-
-    def _take(self, uuid: str, site: Site) -> Guest:
-        while True:
+        with self._turns.take(_checked(uuid)):
+            site = self._site
+            if site is None:
+                raise HypervisorUnavailable("the qemu driver is not started")
             with self._guard:
                 guest = self._guests.get(uuid) or Guest(uuid, site)
                 self._guests[uuid] = guest
-            guest.lock.acquire()
-            with self._guard:
-                if self._guests.get(uuid) is guest:  # else it went while we waited
-                    return guest
-            guest.lock.release()
+            try:
+                yield guest
+            finally:
+                with self._guard:
+                    if guest.is_absent:
+                        self._guests.pop(uuid, None)
+
+    def _known(self) -> list[Guest]:
+        with self._guard:
+            return list(self._guests.values())
 
     def _adopt(self, site: Site) -> None:
         for leftover in site.instances.glob(f"{GONE}*"):
@@ -211,9 +203,7 @@ class QemuDriver:
             orphan.kill_and_reap(timeout_seconds=10)
 
     def _tend(self) -> None:
-        with self._guard:
-            guests = list(self._guests.values())
-        for guest in guests:
+        for guest in self._known():
             guest.tend()
 
     def _open_state_dir(self) -> Path:

@@ -12,6 +12,7 @@ from typing import Final
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
+from kilonova.drivers.herald import Herald
 from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec
 from kilonova.drivers.qemu import command, host, process
 from kilonova.drivers.qemu.console import read_console, trim_console
@@ -55,18 +56,18 @@ class Site:
     qemu: host.QemuVersion
     accelerator: host.Accelerator
     watch: Watch
+    herald: Herald
 
 
 class Guest:
     """A guest that is there, is being made, or (``is_absent``) is not there.
 
-    Whoever calls a verb holds ``lock``. The watch's thread comes in by ``_on_change`` and ``_on_end`` only, and never
-    takes that lock.
+    Verbs come one at a time (the driver sees to the turns). The watch's thread comes in by ``_on_change`` and
+    ``_on_end`` only, and never waits for a verb.
     """
 
     def __init__(self, uuid: str, site: Site) -> None:
         self.uuid = uuid
-        self.lock = threading.RLock()
         self.directory = site.instances / uuid
         self._site = site
         self._definition = find_definition(self.directory)
@@ -304,7 +305,7 @@ class Guest:
 
     def _announce(self, kind: GuestEventKind, detail: str) -> None:
         _LOG.info("guest %s: %s %s", self.uuid, kind, detail)
-        self._site.watch.announce(GuestEvent(uuid=self.uuid, kind=kind, power_state=self.state, detail=detail))
+        self._site.herald.announce(GuestEvent(uuid=self.uuid, kind=kind, power_state=self.state, detail=detail))
 
     def _record(self, condition: Condition) -> None:
         with self._facts:
