@@ -4,12 +4,12 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -33,6 +33,9 @@ from kilonova.identity.signin import REFUSED
 MOST_BODY_BYTES: Final = 114688
 """oslo.middleware's ``max_request_body_size``, as everywhere in OpenStack."""
 
+_THREADS: Final = 8
+"""Threads of its own: whoever floods the service with sign-ins does not take those of the other APIs."""
+
 _LOG: Final = logging.getLogger(__name__)
 _HOST: Final = re.compile(r"^[A-Za-z0-9._\-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
 _STATUS: Final[Mapping[type[KilonovaError], HTTPStatus]] = {
@@ -55,6 +58,7 @@ class IdentityRoom:
     accounts: Accounts
     catalog: Catalog
     public_url: str | None = None
+    threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_THREADS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +143,11 @@ def endpoint(handler: Callable[[Call], Response], room: IdentityRoom) -> Callabl
         call = Call(request=request, room=room, body=None)
         try:
             body = await _read_body(request)
-            response = await run_in_threadpool(handler, Call(request=request, room=room, body=body))
+            call = Call(request=request, room=room, body=body)
+            response = await to_thread.run_sync(handler, call, limiter=room.threads)
         except KilonovaError as error:
             response = refusal(error, call.here)
-        except Exception:  # noqa: BLE001 - the last door: told to the log, and to the client without details
+        except Exception:  # noqa: BLE001  the last door: told to the log, and to the client without details
             _LOG.exception("an identity request failed", extra={"path": request.url.path})
             response = envelope(
                 HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -4,12 +4,13 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 from uuid import uuid4
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -31,6 +32,11 @@ from kilonova.images.seam import Authenticates, Viewer
 MOST_BODY_BYTES: Final = 114688
 """The bound on bodies that are not image data, as everywhere in OpenStack."""
 
+_THREADS: Final = 16
+"""Threads of its own: slow disks under many uploads do not take those of the other APIs."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _LOG: Final = logging.getLogger(__name__)
 _HOST: Final = re.compile(r"^[A-Za-z0-9._\-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
 _STATUS: Final[Mapping[type[KilonovaError], HTTPStatus]] = {
@@ -53,6 +59,11 @@ class ImageRoom:
     images: EmbeddedImages
     identity: Authenticates
     public_url: str | None = None
+    threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_THREADS))
+
+    async def in_thread(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Do blocking work without holding up other requests."""
+        return await to_thread.run_sync(partial(work, *args, **kwargs), limiter=self.threads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +104,7 @@ def endpoint(handler: Reply, room: ImageRoom) -> Callable[[Request], Awaitable[R
 
     async def answer(call: Call) -> Response:
         body = await _read_json(call.request)
-        return await run_in_threadpool(handler, Call(request=call.request, room=room, body=body))
+        return await room.in_thread(handler, Call(request=call.request, room=room, body=body))
 
     return streaming(answer, room)
 
@@ -111,7 +122,7 @@ def streaming(
             response = _refusal(error, call.here)
         except ClientDisconnect:
             response = Response(status_code=400)  # nobody reads it
-        except Exception:  # noqa: BLE001 - the last door: told to the log, and to the client without details
+        except Exception:  # noqa: BLE001  the last door: told to the log, and to the client without details
             _LOG.exception("an image request failed", extra={"path": request.url.path})
             response = envelope(HTTPStatus.INTERNAL_SERVER_ERROR, "The image service failed to answer.")
         return framed(response)
@@ -120,8 +131,8 @@ def streaming(
 
 
 def envelope(status: HTTPStatus, message: str) -> Response:
-    """An error: its sentence and status, as glanceclient and openstacksdk look for them."""
-    body = {"message": message, "code": f"{int(status)} {status.phrase}", "title": status.phrase}
+    """An error: its sentence inside an object, where both glanceclient and openstacksdk look for it."""
+    body = {"error": {"code": int(status), "title": status.phrase, "message": message}}
     return JSONResponse(body, status_code=status)
 
 

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 import anyio
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -138,6 +137,12 @@ def _no_import(call: Call) -> Response:
     raise NotSupported("Images are not imported here; send the data with PUT /v2/images/{id}/file.")
 
 
+def _members(call: Call) -> Response:
+    """The projects with which an image is shared: none, ever."""
+    call.room.images.get_image(call.image_id, call.viewer())
+    return JSONResponse({"members": [], "schema": "/v2/schemas/members"})
+
+
 def _no_members(call: Call) -> Response:
     call.viewer()
     raise NotSupported("Images are not shared with single projects here; they are private or public.")
@@ -161,12 +166,12 @@ def _download(call: Call) -> Response:
 async def _upload(call: Call) -> Response:
     body = _Body(call.request)
     try:
-        viewer = await run_in_threadpool(call.viewer)
+        viewer = await call.room.in_thread(call.viewer)
         if call.request.headers.get("content-type", "").partition(";")[0].strip() != "application/octet-stream":
             raise UnsupportedMedia("Image data is sent with Content-Type: application/octet-stream")
         _refuse_announced(call)
-        upload = await run_in_threadpool(call.room.images.begin_upload, call.image_id, viewer)
-        await _receive(body, upload)
+        upload = await call.room.in_thread(call.room.images.begin_upload, call.image_id, viewer)
+        await _receive(body, upload, call.room)
     except KilonovaError:
         await body.drain()
         raise
@@ -180,15 +185,15 @@ def _refuse_announced(call: Call) -> None:
         raise TooLarge(f"An image may have at most {most} bytes here.")
 
 
-async def _receive(body: "_Body", upload: Upload) -> None:
+async def _receive(body: "_Body", upload: Upload, room: ImageRoom) -> None:
     """Hand the body to the upload; whatever ends this early, a cancelled request too, leaves no trace."""
     try:
         async for block in body.blocks():
-            await run_in_threadpool(upload.write, block)
-        await run_in_threadpool(upload.finish)
+            await room.in_thread(upload.write, block)
+        await room.in_thread(upload.finish)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await run_in_threadpool(upload.abort)
+            await room.in_thread(upload.abort)
         raise
 
 
@@ -246,7 +251,7 @@ _ROUTES: Final[tuple[tuple[str, str, Reply], ...]] = (
     ("GET", "/v2/info/stores", _stores),
     ("PUT", "/v2/images/{id}/stage", _no_import),
     ("POST", "/v2/images/{id}/import", _no_import),
-    ("GET", "/v2/images/{id}/members", _no_members),
+    ("GET", "/v2/images/{id}/members", _members),
     ("POST", "/v2/images/{id}/members", _no_members),
 )
 _STREAMS: Final[tuple[tuple[str, str, Callable[[Call], Awaitable[Response]]], ...]] = (

@@ -131,9 +131,12 @@ class StoredIdentity:
 
     def add_grant(self, grant: Grant) -> None:
         """Grant it; granting twice is granting once."""
-        with self._database.transaction() as tx:
-            if not _has_grant(tx.connection, grant):
-                tx.connection.execute(insert(id_assignments).values(asdict(grant)))
+        try:
+            with self._database.transaction() as tx:
+                if not _has_grant(tx.connection, grant):
+                    tx.connection.execute(insert(id_assignments).values(asdict(grant)))
+        except IntegrityError as error:
+            raise Conflict("The user, the project or the grant was changed at the same time; try again.") from error
 
     def delete_grant(self, grant: Grant) -> bool:
         """Take it away; False where there was none."""
@@ -152,8 +155,11 @@ class StoredIdentity:
     def add_token(self, token: Token) -> None:
         """Keep a new token."""
         values = asdict(token) | {"methods": json.dumps(token.methods), "audit_ids": json.dumps(token.audit_ids)}
-        with self._database.transaction() as tx:
-            tx.connection.execute(insert(id_tokens).values(values))
+        try:
+            with self._database.transaction() as tx:
+                tx.connection.execute(insert(id_tokens).values(values))
+        except IntegrityError as error:
+            raise Conflict("The user or the project was deleted at the same time.") from error
 
     def revoke_token(self, digest: str, at: Instant) -> bool:
         """Mark it revoked; False where it is unknown or was revoked before."""
