@@ -1,7 +1,7 @@
 # Kilonova: `make up` starts a cloud on this machine, `make test` checks everything. `make help` lists the rest.
 
 PYTHON ?= python3
-DRIVER ?= auto
+DRIVER ?=
 STATE_DIR ?=
 PORT ?=
 UP_ARGS ?=
@@ -21,8 +21,8 @@ help:  ## list what can be made
 	@echo "Variables: DRIVER=auto|qemu|simulated  STATE_DIR=directory  PORT=number  PYTHON=python3  (make up)"
 
 up: venv  ## start a cloud on this machine: one process, real virtual machines
-	@sh scripts/ensure_qemu.sh "$(DRIVER)"
-	@exec $(BIN)/kilonova up --driver "$(DRIVER)" \
+	@sh scripts/ensure_qemu.sh "$(or $(DRIVER),auto)"
+	@exec $(BIN)/kilonova up $(if $(DRIVER),--driver "$(DRIVER)") \
 		$(if $(STATE_DIR),--state-dir "$(STATE_DIR)") $(if $(PORT),--port "$(PORT)") $(UP_ARGS)
 
 venv:  ## make .venv with what `make up` needs
