@@ -1,12 +1,15 @@
 """Sizes that a reader can take in. The lists of exceptions only ever shrink."""
 
 import ast
+import statistics
 
 from tests.upkeep.sources import Definition, Source, decorators, definitions, listing, sources
 
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 60
 MAX_PARAMETERS = 6
+MEDIAN_FUNCTION_LINES = 10
+NINETIETH_FUNCTION_LINES = 30
 
 # File → the lines it may have until it is divided. Lower a number or take the row away; never add one.
 LONG_FILES: dict[str, int] = {}
@@ -38,6 +41,12 @@ def test_no_function_is_longer_than_a_page() -> None:
         if (lines := _code_lines(definition)) > (allowed := _allowed_lines(definition))
     ]
     assert not broken, listing(broken, "Give the steps of the function names of their own (its docstring is free):")
+
+
+def test_most_functions_are_taken_in_at_a_glance() -> None:
+    lengths = [_code_lines(definition) for definition in _functions("kilonova/")]
+    assert statistics.median(lengths) < MEDIAN_FUNCTION_LINES
+    assert statistics.quantiles(lengths, n=10)[-1] < NINETIETH_FUNCTION_LINES
 
 
 def test_the_list_of_long_functions_only_shrinks() -> None:
