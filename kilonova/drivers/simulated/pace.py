@@ -1,0 +1,76 @@
+"""How simulated time passes: as on a clock, not at all, or when a test says so."""
+
+import threading
+from typing import Protocol
+
+
+class Pace(Protocol):
+    """What a simulated operation waits by."""
+
+    def spend(self, seconds: float) -> None:
+        """Return when this much simulated time has passed."""
+
+    def close(self) -> None:
+        """Let everybody go who waits; from now on nobody waits."""
+
+
+class Timed:
+    """By the clock; ``factor`` 0.5 makes everything twice as fast."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self._factor = factor
+        self._closed = threading.Event()
+
+    def spend(self, seconds: float) -> None:
+        """See Pace."""
+        self._closed.wait(seconds * self._factor)
+
+    def close(self) -> None:
+        """See Pace."""
+        self._closed.set()
+
+
+class Instant:
+    """Nothing takes any time."""
+
+    def spend(self, seconds: float) -> None:
+        """See Pace."""
+
+    def close(self) -> None:
+        """See Pace."""
+
+
+class Stepped:
+    """Time stands still until ``advance`` moves it."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._closed = False
+        self._waiting = 0
+        self._changed = threading.Condition()
+
+    def spend(self, seconds: float) -> None:
+        """See Pace."""
+        with self._changed:
+            until = self._now + seconds
+            self._waiting += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or self._now >= until)
+            self._waiting -= 1
+
+    def advance(self, seconds: float) -> None:
+        """Let this much time pass at once."""
+        with self._changed:
+            self._now += seconds
+            self._changed.notify_all()
+
+    def wait_for_waiters(self, number: int, *, timeout_seconds: float = 10.0) -> bool:
+        """Wait until so many operations are in progress; whether that came in (real) time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._waiting >= number, timeout_seconds)
+
+    def close(self) -> None:
+        """See Pace."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
