@@ -12,10 +12,10 @@ kind=$1
 python=${PYTHON:-python3}
 requirements=requirements/$kind.txt
 
-# What the environment depends on, the place of the checkout included: an environment cannot be moved. The tools'
-# settings, at the end of pyproject.toml, are no part of it.
+# What the environment depends on: the lock, the Python asked for, and the place of the checkout, for it cannot be
+# moved. The tools' settings, at the end of pyproject.toml, are no part of it.
 fingerprint() {
-    { pwd; sed '/^\[tool\./,$d' pyproject.toml; cat "$1"; } | cksum
+    { pwd; echo "$python"; sed '/^\[tool\./,$d' pyproject.toml; cat "$1"; } | cksum
 }
 
 made() {
