@@ -1,0 +1,293 @@
+"""The fleet: services and their beats, compute nodes and what they have, and the claims on them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NotRequired, TypedDict, Unpack
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Connection, func, select, text
+from sqlalchemy.exc import IntegrityError
+
+from kilonova.domain.changes import Cause
+from kilonova.domain.errors import Conflict, NotFound
+from kilonova.domain.model import ComputeNode, Instance, Instant, Service
+from kilonova.store import journal
+from kilonova.store.database import Transaction
+from kilonova.store.rows import many, one
+from kilonova.store.schema import claims, compute_nodes, services
+
+_RECORD_BEATS: Final = {
+    "sqlite": """
+        UPDATE services SET report_count = report_count + added, last_seen_at = seen_at, updated_at = seen_at
+        FROM (SELECT json_extract(value, '$[0]') AS service_id, json_extract(value, '$[1]') AS added,
+                     json_extract(value, '$[2]') AS seen_at FROM json_each(:beats)) AS beats
+        WHERE id = service_id""",
+    "postgresql": """
+        UPDATE services SET report_count = report_count + added, last_seen_at = seen_at, updated_at = seen_at
+        FROM (SELECT CAST(value->>0 AS bigint) AS service_id, CAST(value->>1 AS bigint) AS added,
+                     CAST(value->>2 AS bigint) AS seen_at FROM json_array_elements(CAST(:beats AS json))) AS beats
+        WHERE id = service_id""",
+    "mysql": """
+        UPDATE services JOIN JSON_TABLE(:beats, '$[*]' COLUMNS (
+            service_id BIGINT PATH '$[0]', added BIGINT PATH '$[1]', seen_at BIGINT PATH '$[2]')) AS beats
+        ON id = service_id
+        SET report_count = report_count + added, last_seen_at = seen_at, updated_at = seen_at""",
+}
+"""One parameter however large the fleet is, which every one of these databases takes apart by itself."""
+
+_CAPACITY: Final = frozenset(
+    {
+        "vcpus",
+        "memory_mb",
+        "local_gb",
+        "cpu_allocation_ratio",
+        "ram_allocation_ratio",
+        "disk_allocation_ratio",
+        "reserved_memory_mb",
+        "reserved_disk_gb",
+    }
+)
+"""What of a node the world is told about; the rest is refreshed quietly."""
+
+
+class NodeValues(TypedDict):
+    """What a node's host reports of it, and the overcommit that the settings grant; as in ``ComputeNode``."""
+
+    hypervisor_hostname: str
+    hypervisor_type: str
+    hypervisor_version: int
+    host_ip: str
+    vcpus: int
+    memory_mb: int
+    local_gb: int
+    cpu_allocation_ratio: float
+    ram_allocation_ratio: float
+    disk_allocation_ratio: float
+    reserved_memory_mb: int
+    reserved_disk_gb: int
+    disk_available_least: NotRequired[int | None]
+    cpu_info_json: NotRequired[str]
+    uptime_text: NotRequired[str | None]
+    running_vms: NotRequired[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What is promised on a node, by its claims. Memory in MiB, disk in GiB."""
+
+    instances: int
+    vcpus: int
+    memory_mb: int
+    local_gb: int
+
+
+def ensure_service(tx: Transaction, *, binary: str, host: str, now: Instant, version: int = 73) -> Service:
+    """The service of this binary on this host, registered if it is new; safe when several do so at once."""
+    found = find_service(tx.connection, binary, host)
+    if found is not None and found.version == version:
+        return found
+    if found is not None:
+        mine = services.c.id == found.id
+        tx.connection.execute(services.update().where(mine).values(version=version, updated_at=now))
+        return _service(tx.connection, mine)
+    try:
+        with tx.connection.begin_nested():
+            tx.connection.execute(
+                services.insert().values(
+                    uuid=str(uuid4()), binary=binary, host=host, report_count=0, created_at=now, version=version
+                )
+            )
+    except IntegrityError:
+        return _service(tx.connection, _on(binary, host))  # somebody registered it in this moment
+    made = _service(tx.connection, _on(binary, host))
+    _announce_service(tx, made, now)
+    return made
+
+
+def list_services(connection: Connection, *, host: str | None = None, binary: str | None = None) -> list[Service]:
+    """The services in the order of their registration, of one host or binary if wanted (contract §1.2)."""
+    statement = select(services).order_by(services.c.id)
+    if host is not None:
+        statement = statement.where(services.c.host == host)
+    if binary is not None:
+        statement = statement.where(services.c.binary == binary)
+    return many(connection, Service, statement)
+
+
+def get_service(connection: Connection, uuid: str) -> Service:
+    """The service with this uuid. Raises ``NotFound`` in Nova's words (contract §1.4)."""
+    found = one(connection, Service, select(services).where(services.c.uuid == uuid))
+    if found is None:
+        raise NotFound(f"Service {uuid} could not be found.")
+    return found
+
+
+def find_service(connection: Connection, binary: str, host: str) -> Service | None:
+    """The service of this binary on this host, or None."""
+    return one(connection, Service, select(services).where(_on(binary, host)))
+
+
+def record_beats(connection: Connection, beats: Mapping[int, tuple[int, Instant]]) -> None:
+    """Add beats to services by their ids: how many, and when the last one was. One statement for the whole fleet."""
+    if not beats:
+        return
+    rows = sorted((id_, added, seen_at) for id_, (added, seen_at) in beats.items())
+    name = connection.dialect.name
+    statement = _RECORD_BEATS["mysql" if name == "mariadb" else name]
+    connection.execute(text(statement), {"beats": json.dumps(rows)})
+
+
+def save_node(tx: Transaction, host: str, *, now: Instant, **values: Unpack[NodeValues]) -> ComputeNode:
+    """Keep what a host reports of one of its nodes; what is claimed of it stays as it is.
+
+    A new node and a changed capacity are journalled, a mere refresh is not.
+    """
+    row: dict[str, Any] = {"disk_available_least": None, "cpu_info_json": "{}", "uptime_text": None, **values}
+    found = find_node(tx.connection, host, values["hypervisor_hostname"])
+    if found is None:
+        return _add_node(tx, host, now, row)
+    changed = {name: value for name, value in row.items() if getattr(found, name) != value}
+    if not changed:
+        return found
+    mine = compute_nodes.c.id == found.id
+    tx.connection.execute(compute_nodes.update().where(mine).values(**changed, updated_at=now))
+    node = get_node(tx.connection, found.uuid)
+    if changed.keys() & _CAPACITY:
+        previous = {name: getattr(found, name) for name in changed}
+        _announce_node(tx, node, now=now, operation="update", previous=previous)
+    return node
+
+
+def list_nodes(connection: Connection) -> list[ComputeNode]:
+    """The nodes in the order of their first report (contract §3.2)."""
+    return many(connection, ComputeNode, select(compute_nodes).order_by(compute_nodes.c.id))
+
+
+def get_node(connection: Connection, uuid: str) -> ComputeNode:
+    """The node with this uuid. Raises ``NotFound`` in Nova's words."""
+    found = one(connection, ComputeNode, select(compute_nodes).where(compute_nodes.c.uuid == uuid))
+    if found is None:
+        raise NotFound(f"Compute host {uuid} could not be found.")
+    return found
+
+
+def find_node(connection: Connection, host: str, node: str) -> ComputeNode | None:
+    """The node of this host with this hypervisor hostname, or None."""
+    table = compute_nodes
+    mine = select(table).where(table.c.host == host, table.c.hypervisor_hostname == node)
+    return one(connection, ComputeNode, mine)
+
+
+def claim(tx: Transaction, *, node_uuid: str, instance: Instance) -> bool:
+    """Promise the instance what it needs of a node; False, and nothing done, where that is no longer free.
+
+    True and nothing done when it has its claim there already. Raises ``Conflict`` when it has one elsewhere: release
+    that first. The node's row is the lock, so that no two claims see the same free capacity.
+    """
+    held = tx.connection.scalar(select(claims.c.node_uuid).where(claims.c.instance_uuid == instance.uuid))
+    if held is not None and held != node_uuid:
+        raise Conflict(f"Instance {instance.uuid} has a claim on another node", detail=f"claimed on node {held}")
+    if held is not None:
+        return True
+    wanted = {"vcpus": instance.vcpus, "memory_mb": instance.memory_mb, "local_gb": instance.disk_gb}
+    taken = tx.connection.execute(
+        compute_nodes.update().where(compute_nodes.c.uuid == node_uuid, *_fits(wanted)).values(_used(wanted, sign=1))
+    )
+    if taken.rowcount != 1:
+        return False
+    tx.connection.execute(claims.insert().values(instance_uuid=instance.uuid, node_uuid=node_uuid, **wanted))
+    return True
+
+
+def release_claim(tx: Transaction, instance_uuid: str) -> None:
+    """Give back what was promised to the instance, if anything was."""
+    mine = claims.c.instance_uuid == instance_uuid
+    held = tx.connection.execute(select(claims).where(mine).with_for_update()).mappings().first()
+    if held is None:
+        return
+    tx.connection.execute(claims.delete().where(mine))
+    given = {name: held[name] for name in ("vcpus", "memory_mb", "local_gb")}
+    tx.connection.execute(
+        compute_nodes.update().where(compute_nodes.c.uuid == held["node_uuid"]).values(_used(given, sign=-1))
+    )
+
+
+def claims_of(connection: Connection, node_uuid: str) -> Claimed:
+    """The sum of the claims on a node, which its ``*_used`` always equal."""
+    columns = claims.c
+    sums = (func.sum(columns.vcpus), func.sum(columns.memory_mb), func.sum(columns.local_gb))
+    count, *totals = connection.execute(select(func.count(), *sums).where(columns.node_uuid == node_uuid)).one()
+    vcpus, memory_mb, local_gb = (int(total or 0) for total in totals)
+    return Claimed(instances=count, vcpus=vcpus, memory_mb=memory_mb, local_gb=local_gb)
+
+
+def _fits(wanted: Mapping[str, int]) -> list[ColumnElement[bool]]:
+    """The same arithmetic as ``ComputeNode.*_free``; who asks for nothing of a kind fits, however full it is."""
+    node = compute_nodes.c
+    capacity: dict[str, ColumnElement[Any]] = {
+        "vcpus": node.vcpus * node.cpu_allocation_ratio,
+        "memory_mb": (node.memory_mb - node.reserved_memory_mb) * node.ram_allocation_ratio,
+        "local_gb": (node.local_gb - node.reserved_disk_gb) * node.disk_allocation_ratio,
+    }
+    return [capacity[name] >= node[f"{name}_used"] + asked for name, asked in wanted.items() if asked > 0]
+
+
+def _used(amounts: Mapping[str, int], *, sign: int) -> dict[str, ColumnElement[Any]]:
+    node = compute_nodes.c
+    return {f"{name}_used": node[f"{name}_used"] + sign * amount for name, amount in amounts.items()}
+
+
+def _on(binary: str, host: str) -> ColumnElement[bool]:
+    return (services.c.binary == binary) & (services.c.host == host)
+
+
+def _service(connection: Connection, condition: ColumnElement[bool]) -> Service:
+    found = one(connection, Service, select(services).where(condition))
+    if found is None:
+        raise RuntimeError("a service that was just written is not there")
+    return found
+
+
+def _announce_service(tx: Transaction, service: Service, now: Instant) -> None:
+    journal.append(
+        tx,
+        kind="service",
+        key=service.uuid,
+        operation="create",
+        cause=Cause.OBSERVED,
+        occurred_at=now,
+        snapshot={name: getattr(service, name) for name in services.c.keys()},  # noqa: SIM118  not a dictionary
+    )
+
+
+def _add_node(tx: Transaction, host: str, now: Instant, row: dict[str, Any]) -> ComputeNode:
+    name = row["hypervisor_hostname"]
+    unused = dict.fromkeys(("vcpus_used", "memory_mb_used", "local_gb_used"), 0)
+    made = {"running_vms": 0, **row, **unused, "uuid": str(uuid4()), "host": host, "created_at": now}
+    try:
+        with tx.connection.begin_nested():
+            tx.connection.execute(compute_nodes.insert().values(**made))
+    except IntegrityError:
+        node = find_node(tx.connection, host, name)  # somebody reported it in this moment, and knew the same
+        if node is None:
+            raise
+        return node
+    node = get_node(tx.connection, made["uuid"])
+    _announce_node(tx, node, now=now, operation="create", previous=None)
+    return node
+
+
+def _announce_node(
+    tx: Transaction, node: ComputeNode, *, now: Instant, operation: str, previous: dict[str, Any] | None
+) -> None:
+    journal.append(
+        tx,
+        kind="compute_node",
+        key=node.uuid,
+        operation=operation,
+        cause=Cause.OBSERVED,
+        occurred_at=now,
+        snapshot={name: getattr(node, name) for name in compute_nodes.c.keys()},  # noqa: SIM118  not a dictionary
+        previous=previous,
+    )

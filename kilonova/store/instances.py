@@ -1,0 +1,226 @@
+"""Reading instances. They are written in ``changes.py`` and nowhere else."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.exc import DBAPIError
+
+from kilonova.domain.errors import Invalid, NotFound
+from kilonova.domain.model import Instance, Instant
+from kilonova.domain.quota import Usage
+from kilonova.domain.states import PowerState, TaskState, VmState
+from kilonova.store.rows import first_tuple, tuples
+from kilonova.store.schema import instances
+
+_VM: Final[Mapping[str, VmState]] = {str(state): state for state in VmState}
+_TASK: Final[Mapping[str | None, TaskState | None]] = {None: None, **{str(state): state for state in TaskState}}
+_POWER: Final[Mapping[int, PowerState]] = {int(state): state for state in PowerState}
+_BY_UUID: Final = f"SELECT {', '.join(Instance._fields)} FROM instances WHERE uuid = ?"  # noqa: S608  all constants
+_NEWEST_FIRST: Final = (("created_at", True), ("id", True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceQuery:
+    """Which instances, in which order, and from where on (contract §6.5).
+
+    ``deleted`` is False for living ones, True for deleted ones, None for both. A soft-deleted one counts as deleted
+    unless ``soft_deleted`` says otherwise: True adds it to the living ones, False takes it from the deleted ones.
+    ``equals`` maps columns to a value (None: has none; a set: any of them). ``name`` is a regular expression, with
+    SQLite a part of the name. ``sort`` has columns and whether they descend; no value counts as the least one.
+    ``marker`` is the uuid of the last instance of the page before.
+    """
+
+    project_id: str | None = None
+    host: str | None = None
+    deleted: bool | None = False
+    soft_deleted: bool | None = None
+    vm_states: frozenset[VmState] | None = None
+    task_states: frozenset[TaskState] | None = None
+    locked: bool | None = None
+    equals: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    changes_since: Instant | None = None
+    changes_before: Instant | None = None
+    sort: tuple[tuple[str, bool], ...] = _NEWEST_FIRST
+    marker: str | None = None
+    limit: int | None = None
+
+
+def get_instance(connection: Connection, uuid: str, *, include_deleted: bool = False) -> Instance:
+    """The instance with this uuid. Raises ``NotFound`` in Nova's words."""
+    found = find_instance(connection, uuid, include_deleted=include_deleted)
+    if found is None:
+        raise NotFound(f"Instance {uuid} could not be found.")
+    return found
+
+
+def find_instance(connection: Connection, uuid: str, *, include_deleted: bool = False) -> Instance | None:
+    """The instance with this uuid, or None."""
+    row = first_tuple(connection, _BY_UUID, (uuid,))
+    if row is None:
+        return None
+    found = _instance(row)
+    return None if found.is_deleted and not include_deleted else found
+
+
+def list_instances(connection: Connection, query: InstanceQuery) -> list[Instance]:
+    """The instances that the query selects.
+
+    Pages follow one another without repeating or leaving out an instance, whatever is created or deleted meanwhile.
+    Raises ``Invalid`` for an unknown marker or column, or a name that is no regular expression.
+    """
+    order = _complete(query.sort)
+    statement = select(instances).where(*_conditions(query, connection.dialect.name))
+    if query.marker is not None:
+        statement = statement.where(_beyond(connection, query, order))
+    statement = statement.order_by(*(_key(name).desc() if down else _key(name).asc() for name, down in order))
+    try:
+        return [_instance(row) for row in tuples(connection, _limited(statement, query.limit))]
+    except DBAPIError as error:
+        if query.name is not None and _is_bad_pattern(error):
+            raise Invalid(f"Invalid input received: {query.name!r} is not a regular expression") from error
+        raise
+
+
+def count_by_host(connection: Connection) -> dict[str, int]:
+    """How many instances that are not deleted each host has."""
+    statement = select(instances.c.host, func.count().label("number")).where(
+        instances.c.deleted_at.is_(None), instances.c.host.is_not(None)
+    )
+    return {row.host: row.number for row in connection.execute(statement.group_by(instances.c.host))}
+
+
+def project_usage(connection: Connection, project_id: str, user_id: str | None = None) -> Usage:
+    """What counts against a project's limits: all but deleted and soft-deleted servers (contract §4.2)."""
+    columns = instances.c
+    statement = select(func.count(), func.sum(columns.vcpus), func.sum(columns.memory_mb)).where(
+        columns.project_id == project_id,
+        columns.deleted_at.is_(None),
+        columns.vm_state != str(VmState.SOFT_DELETED),
+    )
+    if user_id is not None:
+        statement = statement.where(columns.user_id == user_id)
+    count, cores, ram = connection.execute(statement).one()
+    return Usage(instances=count, cores=int(cores or 0), ram=int(ram or 0))
+
+
+def _instance(row: tuple[Any, ...]) -> Instance:
+    return Instance._make((*row[:7], _VM[row[7]], _TASK[row[8]], _POWER[row[9]], *row[10:]))
+
+
+def _limited(statement: Select[Any], limit: int | None) -> Select[Any]:
+    return statement if limit is None else statement.limit(limit)
+
+
+def _conditions(query: InstanceQuery, dialect: str) -> list[ColumnElement[bool]]:
+    columns = instances.c
+    found = [*_life(query)]
+    if query.project_id is not None:
+        found.append(columns.project_id == query.project_id)
+    if query.host is not None:
+        found.append(columns.host == query.host)
+    if query.vm_states is not None:
+        found.append(_any_of(columns.vm_state, query.vm_states))
+    if query.task_states is not None:
+        found.append(_any_of(columns.task_state, query.task_states))
+    if query.locked is not None:
+        found.append(columns.locked_by.is_not(None) if query.locked else columns.locked_by.is_(None))
+    if query.changes_since is not None:
+        found.append(columns.updated_at >= query.changes_since)
+    if query.changes_before is not None:
+        found.append(columns.updated_at <= query.changes_before)
+    if query.name is not None:
+        found.append(_named(query.name, dialect))
+    return found + [_equal(name, value) for name, value in query.equals.items()]
+
+
+def _life(query: InstanceQuery) -> Iterable[ColumnElement[bool]]:
+    is_living = instances.c.deleted_at.is_(None)
+    is_soft = instances.c.vm_state == str(VmState.SOFT_DELETED)
+    if query.deleted is None:
+        return ()
+    if query.deleted:
+        return (~is_living,) if query.soft_deleted is False else (or_(~is_living, is_soft),)
+    return (is_living,) if query.soft_deleted else (is_living, ~is_soft)
+
+
+def _named(pattern: str, dialect: str) -> ColumnElement[bool]:
+    """Nova's rule: REGEXP where the database has it, else a part of the name (contract §6.5.3)."""
+    if dialect == "sqlite":
+        return instances.c.display_name.contains(pattern, autoescape=True)
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise Invalid(f"Invalid input received: {pattern!r} is not a regular expression") from error
+    return instances.c.display_name.regexp_match(pattern)
+
+
+def _is_bad_pattern(error: DBAPIError) -> bool:
+    """PostgreSQL's 2201B, MariaDB's 1139: a pattern that Python takes and the database does not."""
+    first = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return getattr(error.orig, "sqlstate", None) == "2201B" or first == 1139
+
+
+def _equal(name: str, value: Any) -> ColumnElement[bool]:
+    column = _column(name)
+    if isinstance(value, (set, frozenset, list, tuple)):
+        return _any_of(column, value)
+    return column.is_(None) if value is None else column == value
+
+
+def _any_of(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    wanted = sorted(str(value) if isinstance(value, str) else value for value in values)
+    return column.in_(wanted) if wanted else false()
+
+
+def _column(name: str) -> ColumnElement[Any]:
+    if name not in instances.c:
+        raise Invalid(f"Invalid input received: servers have no {name}")
+    return instances.c[name]
+
+
+def _complete(sort: tuple[tuple[str, bool], ...]) -> tuple[tuple[str, bool], ...]:
+    """The order, made total by the id, which goes the way of the last key."""
+    if any(name == "id" for name, _ in sort):
+        return sort
+    return (*sort, ("id", sort[-1][1] if sort else True))
+
+
+def _key(name: str) -> ColumnElement[Any]:
+    """What is sorted by: every database has its own idea of where no value belongs, so there is always one."""
+    column = instances.c[name] if name in instances.c else _column(name)
+    if not column.nullable:
+        return column
+    return func.coalesce(column, literal("" if column.type.python_type is str else -1, literal_execute=True))
+
+
+def _beyond(connection: Connection, query: InstanceQuery, order: tuple[tuple[str, bool], ...]) -> ColumnElement[bool]:
+    """The condition of coming after the marker: lexicographic, with a plain bound on the first key for the index."""
+    keys = [_key(name) for name, _ in order]
+    marker = select(*keys).where(instances.c.uuid == query.marker)
+    if query.project_id is not None:
+        marker = marker.where(instances.c.project_id == query.project_id)
+    row = connection.execute(marker).first()
+    if row is None:
+        raise Invalid(f"marker [{query.marker}] not found")
+    values: list[BindParameter[Any]] = [bindparam(None, value) for value in row]
+    condition: ColumnElement[bool] = false()
+    for key, value, (_, down) in reversed(list(zip(keys, values, order, strict=True))):
+        condition = or_(key < value if down else key > value, and_(key == value, condition))
+    first, value, down = keys[0], values[0], order[0][1]
+    return and_(first <= value if down else first >= value, condition)

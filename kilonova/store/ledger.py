@@ -1,0 +1,276 @@
+"""The ledger: what was asked of each server, how far it came, and why it failed. An open action is pending work."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+
+from kilonova.domain.changes import Change, Phase
+from kilonova.domain.errors import NotFound, StaleRecord
+from kilonova.domain.model import Fault, InstanceAction, InstanceEvent, Instant, after
+from kilonova.domain.operations import Operation
+from kilonova.store.database import Transaction
+from kilonova.store.rows import many, one
+from kilonova.store.schema import instance_actions, instance_events, instance_faults
+
+_MESSAGE_LENGTH: Final = 255
+_RESULTS: Final = {Phase.END: "Success", Phase.ERROR: "Error"}
+_is_open: Final[ColumnElement[bool]] = instance_actions.c.finished_at.is_(None)
+
+
+def record_phase(tx: Transaction, change: Change) -> int | None:
+    """Write what the change's phase writes into the ledger (``domain/changes.py``); returns the action's id.
+
+    Raises ``StaleRecord`` when the action was closed meanwhile, ``ValueError`` for a phase of no action.
+    """
+    operation, phase = change.operation, change.phase
+    if operation is None or phase is None or phase is Phase.STEP:
+        return change.action_id
+    if phase is Phase.ACCEPTED:
+        return _open_action(tx.connection, change, operation)
+    if change.action_id is None:
+        raise ValueError(f"phase {phase} of {operation.name} belongs to no action")
+    _touch_action(tx.connection, change, change.action_id)
+    event = None if change.without_event else change.event or operation.event
+    if phase is Phase.START:
+        _add_event(tx.connection, change, event)
+    else:
+        _finish_event(tx.connection, change, event)
+    return change.action_id
+
+
+def record_fault(tx: Transaction, instance_uuid: str, fault: Fault) -> None:
+    """Keep why an instance failed; the message is cut as Nova cuts it (contract §8.1)."""
+    tx.connection.execute(
+        instance_faults.insert().values(
+            instance_uuid=instance_uuid,
+            code=fault.code,
+            cause=fault.cause,
+            message=fault.message[:_MESSAGE_LENGTH],
+            details=fault.details,
+            host=fault.host,
+            created_at=fault.created_at,
+        )
+    )
+
+
+def get_action(connection: Connection, instance_uuid: str, request_id: str) -> InstanceAction:
+    """The newest action of this request on this instance. Raises ``NotFound`` in Nova's words (contract §7.1)."""
+    table = instance_actions
+    mine = _of_instance(instance_uuid).where(table.c.request_id == request_id)
+    found = one(connection, InstanceAction, mine.order_by(table.c.id.desc()).limit(1))
+    if found is None:
+        raise NotFound(f"Action {request_id} not found")
+    return found
+
+
+def list_actions(connection: Connection, instance_uuid: str) -> list[InstanceAction]:
+    """All that was asked of an instance, newest first; deleted instances keep theirs."""
+    return many(connection, InstanceAction, _of_instance(instance_uuid).order_by(instance_actions.c.id.desc()))
+
+
+def list_events(connection: Connection, action_ids: Collection[int]) -> dict[int, list[InstanceEvent]]:
+    """The events of these actions, newest first; every action has a list."""
+    table = instance_events
+    found: dict[int, list[InstanceEvent]] = {action_id: [] for action_id in action_ids}
+    if found:
+        statement = select(table).where(table.c.action_id.in_(list(found))).order_by(table.c.id.desc())
+        for event in many(connection, InstanceEvent, statement):
+            found[event.action_id].append(event)
+    return found
+
+
+def get_open_action(connection: Connection, action_id: int) -> InstanceAction | None:
+    """The action if it is still open, else None."""
+    table = instance_actions
+    return one(connection, InstanceAction, select(table).where(table.c.id == action_id, _is_open))
+
+
+def find_action(connection: Connection, action_id: int) -> InstanceAction | None:
+    """The action with this id, open or closed, or None."""
+    return one(connection, InstanceAction, select(instance_actions).where(instance_actions.c.id == action_id))
+
+
+def has_open_event(connection: Connection, action_id: int, *, host: str) -> bool:
+    """Whether a step of the action is under way on this host: then a second start of it is a resumption."""
+    table = instance_events
+    mine = (table.c.action_id == action_id, table.c.host == host, table.c.finished_at.is_(None))
+    return connection.scalar(select(table.c.id).where(*mine).limit(1)) is not None
+
+
+def find_open_action(
+    connection: Connection, instance_uuid: str, *, operation: str | None = None
+) -> InstanceAction | None:
+    """The newest open action of the instance, of one operation if wanted, or None."""
+    statement = _of_instance(instance_uuid).where(_is_open)
+    if operation is not None:
+        statement = statement.where(instance_actions.c.operation == operation)
+    return one(connection, InstanceAction, statement.order_by(instance_actions.c.id.desc()).limit(1))
+
+
+def list_unplaced_actions(connection: Connection, limit: int) -> list[InstanceAction]:
+    """Open actions that no host was given, oldest first: the conductor's work."""
+    return _list_open(connection, instance_actions.c.host.is_(None), limit)
+
+
+def list_host_actions(connection: Connection, host: str, limit: int) -> list[InstanceAction]:
+    """Open actions that this host has to carry out, oldest first."""
+    return _list_open(connection, instance_actions.c.host == host, limit)
+
+
+def list_overdue_actions(connection: Connection, now: Instant, limit: int) -> list[InstanceAction]:
+    """Open actions past their deadline, oldest first."""
+    return _list_open(connection, instance_actions.c.deadline_at < now, limit)
+
+
+def lease_action(connection: Connection, action_id: int, *, owner: str, until: Instant, now: Instant) -> bool:
+    """Take an open action until an instant; False if it is closed or somebody else's.
+
+    One that a host was given is its agent's: of two runs of an agent the later one is right. One without a host must
+    be free, lapsed, or the owner's own.
+    """
+    table = instance_actions
+    is_free = or_(
+        table.c.host.is_not(None),
+        table.c.owner.is_(None),
+        table.c.owner == owner,
+        table.c.lease_until < now,
+    )
+    taken = connection.execute(
+        table.update()
+        .where(table.c.id == action_id, _is_open, is_free)
+        .values(owner=owner, lease_until=until, attempts=table.c.attempts + 1)
+    )
+    return taken.rowcount == 1
+
+
+def renew_leases(connection: Connection, owner: str, action_ids: Iterable[int], until: Instant) -> int:
+    """Hold on to open actions that are the owner's; returns how many still are."""
+    table = instance_actions
+    ids = list(action_ids)
+    if not ids:
+        return 0
+    renewed = connection.execute(
+        table.update().where(table.c.id.in_(ids), table.c.owner == owner, _is_open).values(lease_until=until)
+    )
+    return renewed.rowcount
+
+
+def assign_action(connection: Connection, action_id: int, *, host: str | None) -> None:
+    """Give an open action to a host, or with None back to the conductor; nobody owns it then."""
+    table = instance_actions
+    connection.execute(
+        table.update().where(table.c.id == action_id, _is_open).values(host=host, owner=None, lease_until=None)
+    )
+
+
+def close_actions(connection: Connection, instance_uuid: str, *, now: Instant, but: int | None = None) -> None:
+    """Close every open action of an instance, save one, with what runs of it: nobody will carry it out any more."""
+    actions, events = instance_actions, instance_events
+    mine = select(actions.c.id).where(actions.c.instance_uuid == instance_uuid, _is_open)
+    if but is not None:
+        mine = mine.where(actions.c.id != but)
+    ids = connection.scalars(mine).all()
+    if not ids:
+        return
+    ending = {"finished_at": now, "result": _RESULTS[Phase.ERROR]}
+    running = (events.c.action_id.in_(ids), events.c.finished_at.is_(None))
+    connection.execute(events.update().where(*running).values(**ending))
+    closing = {**ending, "message": "Error", "updated_at": now, "owner": None, "lease_until": None}
+    connection.execute(actions.update().where(actions.c.id.in_(ids), _is_open).values(**closing))
+
+
+def latest_faults(connection: Connection, uuids: Collection[str]) -> dict[str, Fault]:
+    """The newest fault of each of these instances that has one (contract §8.1)."""
+    table = instance_faults
+    if not uuids:
+        return {}
+    newest = select(func.max(table.c.id)).where(table.c.instance_uuid.in_(list(uuids))).group_by(table.c.instance_uuid)
+    found = connection.execute(select(table).where(table.c.id.in_(newest))).mappings()
+    return {row["instance_uuid"]: _fault(row) for row in found}
+
+
+def _fault(row: Any) -> Fault:
+    return Fault(**{name: row[name] for name in Fault.__slots__})
+
+
+def _of_instance(instance_uuid: str) -> Select[Any]:
+    return select(instance_actions).where(instance_actions.c.instance_uuid == instance_uuid)
+
+
+def _list_open(connection: Connection, condition: ColumnElement[bool], limit: int) -> list[InstanceAction]:
+    table = instance_actions
+    statement = select(table).where(_is_open, condition).order_by(table.c.id).limit(limit)
+    return many(connection, InstanceAction, statement)
+
+
+def _open_action(connection: Connection, change: Change, operation: Operation) -> int:
+    request = change.request
+    made = connection.execute(
+        instance_actions.insert().values(
+            instance_uuid=change.after.uuid,
+            request_id=request.request_id,
+            action=operation.action,
+            operation=operation.name,
+            user_id=request.user_id,
+            project_id=request.project_id,
+            started_at=request.received_at,
+            host=change.host,
+            deadline_at=after(change.occurred_at, operation.deadline_seconds),
+            attempts=0,
+            parameters_json=change.parameters_json,
+        )
+    )
+    return _new_id(made.inserted_primary_key)
+
+
+def _new_id(key: Sequence[Any] | None) -> int:
+    if not key:
+        raise RuntimeError("the database gave the new row no id")
+    return int(key[0])
+
+
+def _touch_action(connection: Connection, change: Change, action_id: int) -> None:
+    """Bump the action, and close it if the change does; a closed one takes no more."""
+    values: dict[str, Any] = {"updated_at": change.occurred_at}
+    if change.phase is Phase.ERROR:
+        values["message"] = "Error"
+    result = _RESULTS.get(change.phase) if change.phase else None
+    if result is not None and change.closes_action:
+        values |= {"finished_at": change.occurred_at, "result": result, "owner": None, "lease_until": None}
+    table = instance_actions
+    touched = connection.execute(table.update().where(table.c.id == action_id, _is_open).values(**values))
+    if touched.rowcount != 1:
+        raise StaleRecord(f"Action {change.request.request_id} is over already")
+
+
+def _add_event(connection: Connection, change: Change, event: str | None, **ending: Any) -> None:
+    if event is None:
+        return
+    connection.execute(
+        instance_events.insert().values(
+            action_id=change.action_id,
+            event=event,
+            host=change.host,
+            started_at=change.occurred_at,
+            **ending,
+        )
+    )
+
+
+def _finish_event(connection: Connection, change: Change, event: str | None) -> None:
+    """Finish the newest open event; where none was opened, one that began and ended now stands for it."""
+    table = instance_events
+    ending = {
+        "finished_at": change.occurred_at,
+        "result": _RESULTS[change.phase] if change.phase else None,
+        "traceback": change.traceback,
+        "details": change.details,
+    }
+    open_event = connection.scalar(
+        select(func.max(table.c.id)).where(table.c.action_id == change.action_id, table.c.finished_at.is_(None))
+    )
+    if open_event is None:
+        _add_event(connection, change, event, **ending)
+    else:
+        connection.execute(table.update().where(table.c.id == open_event).values(**ending))
