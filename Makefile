@@ -56,7 +56,7 @@ lock: venv-dev  ## choose the newest versions and write requirements/*.txt anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/lock.sh
 
 image-mini: venv  ## build the small Linux guest image
-	@sh scripts/build_mini_image.sh
+	@sh kilonova/images/guests/mini/build.sh
 
 clean:  ## remove the environment and the tools' caches
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
