@@ -6,7 +6,7 @@ from tests.upkeep.sources import definitions, dotted, imported_modules, listing,
 
 _EMPTY_SUFFIXES = ("Manager", "Helper", "Handler", "Impl", "Base", "Info")
 _EMPTY_MODULES = {"utils", "util", "helpers", "helper", "common", "misc"}
-_FEWEST_WORDS = 4
+_FEWEST_WORDS = 3
 _SLEEPS_ALLOWED = "tests/waiting.py"
 
 
