@@ -59,7 +59,7 @@ class Cloud:
         from kilonova.images.guests import tiny
 
         people = bootstrap_identity(self.identity.records, password=password)
-        offer = OfferedImage(name="tiny", data=tiny.image(), disk_format="raw", owner=people.admin_project_id)
+        offer = OfferedImage(name="tiny", data=tiny.image(), disk_format="raw", owner=people.admin_project_id, properties={})
         self.images.ensure_image(offer)
         with self.database.transaction() as tx:
             seed_flavors(tx, self.plane.now())
@@ -172,11 +172,17 @@ def _drivers(name: str, settings: Settings, state_dir: Path) -> Sequence[tuple[s
         from kilonova.drivers.qemu.driver import QemuDriver
 
         return [(host, QemuDriver(state_dir=state_dir / "qemu", node=host))]
-    from kilonova.drivers.simulated import SimulatedDriver
+    from kilonova.drivers.simulated import SimulatedDriver, Timed
 
-    count = settings.kilonova.simulate_hosts
-    hosts = [host] if count == 1 else [f"{host}-{number}" for number in range(1, count + 1)]
-    return [(one, SimulatedDriver(node=one, state_file=state_dir / f"simulated-{one}.json")) for one in hosts]
+    process = settings.kilonova
+    hosts = [host] if process.simulate_hosts == 1 else [f"{host}-{n}" for n in range(1, process.simulate_hosts + 1)]
+    return [
+        (
+            one,
+            SimulatedDriver(nodes=(one,), state_dir=state_dir / "simulated" / one, pace=Timed(process.simulate_pace)),
+        )
+        for one in hosts
+    ]
 
 
 def _plane(

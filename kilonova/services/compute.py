@@ -145,7 +145,7 @@ class Agent:
         try:
             self._door.report(PhaseReport(action_id=work.action_id, host=self.host, phase=Phase.START))
             self._door.report(self._outcome(operation, work))
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the lease lets the operation be tried again
             # The lease runs out, and then this operation is given out again.
             _log.exception("Could not report %s of %s", work.operation, work.instance.uuid)
         finally:
@@ -157,7 +157,7 @@ class Agent:
         uuid = work.instance.uuid
         try:
             self._call(operation, work)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a driver may raise anything, and it must become a fault
             failure = _failure(error)
             if operation.name == "create":
                 self._clear(uuid)

@@ -105,9 +105,9 @@ class Conductor:
 
     def _take(self, report: PhaseReport) -> None:
         with self._database.read() as connection:
-            action = ledger.find_action(connection, report.action_id)
-            instance = action and instances.find_instance(connection, action.instance_uuid)
-        if action is None or instance is None or not action.is_open or action.host != report.host:
+            action = ledger.get_open_action(connection, report.action_id)
+            instance = instances.find_instance(connection, action.instance_uuid) if action else None
+        if action is None or instance is None or action.host != report.host:
             _log.warning("Late report of action %d from %s: %s", report.action_id, report.host, report.phase)
             return
         operation = get_operation(action.operation)
@@ -215,7 +215,7 @@ def _change(
         phase=report.phase,
         action_id=action.id,
         host=report.host,
-        fault=failure and _fault(failure, report.host, now),
+        fault=_fault(failure, report.host, now) if failure else None,
         traceback=failure.traceback if failure else None,
         details=failure.message[:255] if failure else None,
     )

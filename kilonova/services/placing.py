@@ -48,7 +48,7 @@ class Placer:
         for _ in range(_ROUNDS):
             with self._database.read() as connection:
                 instance = instances.find_instance(connection, action.instance_uuid)
-                decision = instance and self._decide(connection, instance, action)
+                decision = self._decide(connection, instance, action) if instance else None
             if instance is None or decision is None:
                 return
             try:

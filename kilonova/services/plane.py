@@ -91,7 +91,8 @@ class Plane:
     def settle(self) -> None:
         """Do everything there is to do, here and now. For planes that were not started concurrently."""
         for _ in range(_MOST_ROUNDS):
-            if not any([loop.step() for loop in self._work]):
+            # Every loop takes a step, also after one that had work: hence a list, not a generator.
+            if not any([loop.step() for loop in self._work]):  # noqa: C419
                 return
         raise RuntimeError("the plane does not come to rest")
 
