@@ -1,0 +1,86 @@
+from typing import Any
+
+import pytest
+
+from kilonova.domain.errors import Invalid, NotSupported, Unauthenticated
+from kilonova.identity.signin import Reference, read_sign_in
+
+ADA = {"name": "ada", "domain": {"name": "Default"}, "password": "lovelace"}
+
+
+def body(identity: dict[str, Any], scope: Any = None) -> dict[str, Any]:
+    auth: dict[str, Any] = {"identity": identity}
+    if scope is not None:
+        auth["scope"] = scope
+    return {"auth": auth}
+
+
+def password(user: dict[str, Any]) -> dict[str, Any]:
+    return {"methods": ["password"], "password": {"user": user}}
+
+
+def test_a_user_is_named_by_name_and_domain_name() -> None:
+    request = read_sign_in(body(password(ADA)))
+    assert request.user == Reference(name="ada", domain_name="Default")
+    assert request.password == "lovelace"
+    assert request.project is None
+    assert not request.unscoped
+
+
+def test_a_user_is_named_by_id_alone() -> None:
+    assert read_sign_in(body(password({"id": "u1", "password": "x"}))).user == Reference(id="u1")
+
+
+def test_a_project_is_named_by_name_and_domain_id() -> None:
+    scope = {"project": {"name": "demo", "domain": {"id": "default"}}}
+    assert read_sign_in(body(password(ADA), scope)).project == Reference(name="demo", domain_id="default")
+
+
+@pytest.mark.parametrize("scope", ["unscoped", {"unscoped": {}}])
+def test_no_scope_at_all_can_be_asked_for(scope: Any) -> None:
+    request = read_sign_in(body(password(ADA), scope))
+    assert request.unscoped
+    assert request.project is None
+
+
+def test_a_token_stands_for_its_user() -> None:
+    request = read_sign_in(body({"methods": ["token"], "token": {"id": "abc"}}))
+    assert (request.user, request.token) == (None, "abc")
+
+
+def test_an_unknown_method_is_refused_as_in_keystone() -> None:
+    with pytest.raises(Unauthenticated, match="unsupported method"):
+        read_sign_in(body({"methods": ["totp"], "totp": {}}))
+
+
+@pytest.mark.parametrize("scope", [{"system": {"all": True}}, {"domain": {"id": "default"}}, {"OS-TRUST:trust": {}}])
+def test_scopes_that_are_not_offered_are_said_to_be(scope: Any) -> None:
+    with pytest.raises(NotSupported):
+        read_sign_in(body(password(ADA), scope))
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        None,
+        [],
+        {},
+        {"auth": None},
+        {"auth": {"identity": []}},
+        body({"methods": []}),
+        body({"methods": "password"}),
+        body({"methods": ["password"]}),
+        body({"methods": ["token"], "token": {"id": 7}}),
+        body(password({"name": "ada", "password": "x"})),
+        body(password({"domain": {"id": "default"}, "password": "x"})),
+        body(password({"id": "u1"})),
+        body(password({"id": "u1", "password": 7})),
+        body(password({"id": 7, "password": "x"})),
+        body(password(ADA), {"project": {"name": "demo"}}),
+        body(password(ADA), {"project": "demo"}),
+        body(password(ADA), "everything"),
+    ],
+)
+def test_a_malformed_request_is_refused_with_a_reason(malformed: Any) -> None:
+    with pytest.raises(Invalid):
+        read_sign_in(malformed)

@@ -1,0 +1,137 @@
+import json
+from typing import Any
+
+import pytest
+
+from kilonova.domain.errors import Conflict, Forbidden, Invalid, NotSupported
+from kilonova.domain.images import Image, ImageStatus
+from kilonova.domain.model import Instant
+from kilonova.images.wishes import Wish, read_creation, read_patch
+
+IMAGE = Image(
+    id="6f4d5d5e-0000-4000-8000-000000000001",
+    name="web",
+    status=ImageStatus.ACTIVE,
+    visibility="private",
+    owner="p1",
+    disk_format="raw",
+    container_format="bare",
+    created_at=Instant(1),
+    updated_at=Instant(1),
+    properties_json='{"os_distro": "debian"}',
+)
+
+
+def operation(op: str, path: str, value: Any = None) -> dict[str, Any]:
+    return {"op": op, "path": path} if op == "remove" else {"op": op, "path": path, "value": value}
+
+
+def test_what_is_no_attribute_is_a_property() -> None:
+    wish = read_creation({"name": "web", "disk_format": "raw", "hw_disk_bus": "virtio", "tags": ["b", "a", "b"]})
+    assert wish.fields == {"name": "web", "disk_format": "raw", "tags_json": '["a", "b"]'}
+    assert wish.properties == {"hw_disk_bus": "virtio"}
+
+
+def test_an_id_may_be_chosen_if_it_is_a_uuid() -> None:
+    assert read_creation({"id": "6F4D5D5E000040008000000000000001"}).image_id == IMAGE.id
+    with pytest.raises(Invalid):
+        read_creation({"id": "../../etc/passwd"})
+
+
+@pytest.mark.parametrize("key", ["status", "size", "checksum", "created_at", "self", "locations", "os_hash_value"])
+def test_what_only_the_service_sets_is_read_only(key: str) -> None:
+    with pytest.raises(Forbidden, match=f"'{key}' is read-only"):
+        read_creation({key: "x"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        None,
+        {"disk_format": "vmdk"},
+        {"disk_format": 7},
+        {"container_format": "ova"},
+        {"visibility": "shared"},
+        {"visibility": "community"},
+        {"visibility": None},
+        {"min_disk": -1},
+        {"min_disk": True},
+        {"min_ram": 2**31},
+        {"min_ram": "1"},
+        {"protected": "yes"},
+        {"tags": "a"},
+        {"tags": [7]},
+        {"tags": ["x" * 256]},
+        {"tags": [""]},
+        {"name": 7},
+        {"name": "x" * 256},
+        {"hw_disk_bus": 7},
+        {"hw_disk_bus": None},
+        {"x" * 256: "y"},
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_creation(body: Any) -> None:
+    with pytest.raises(Invalid):
+        read_creation(body)
+
+
+def test_a_format_that_is_not_supported_is_answered_with_those_that_are() -> None:
+    with pytest.raises(Invalid, match="'vmdk' is not supported; supported: raw, qcow2, iso"):
+        read_creation({"disk_format": "vmdk"})
+
+
+def test_a_patch_adds_replaces_and_removes() -> None:
+    wish = read_patch(
+        [
+            operation("replace", "/name", "web2"),
+            operation("add", "/hw~1x", "y"),
+            operation("remove", "/os_distro"),
+            operation("replace", "/tags", ["t"]),
+        ],
+        IMAGE,
+    )
+    assert wish.fields == {"name": "web2", "tags_json": '["t"]'}
+    assert json.loads(wish.merged(IMAGE.properties)) == {"hw/x": "y"}
+
+
+def test_a_property_added_in_a_patch_can_be_removed_later_in_it() -> None:
+    wish = read_patch([operation("add", "/a", "1"), operation("remove", "/a")], IMAGE)
+    assert json.loads(wish.merged(IMAGE.properties)) == {"os_distro": "debian"}
+
+
+@pytest.mark.parametrize("verb", ["replace", "remove"])
+def test_a_property_that_is_not_there_cannot_be_replaced_or_removed(verb: str) -> None:
+    with pytest.raises(Conflict, match="Property nothing does not exist"):
+        read_patch([operation(verb, "/nothing", "x")], IMAGE)
+
+
+@pytest.mark.parametrize(
+    "wrong, error",
+    [
+        (operation("remove", "/name"), Forbidden),
+        (operation("remove", "/status"), Forbidden),
+        (operation("replace", "/status", "active"), Forbidden),
+        (operation("replace", "/disk_format", "qcow2"), Forbidden),
+        (operation("add", "/tags/-", "x"), NotSupported),
+        (operation("move", "/name", "x"), Invalid),
+        (operation("add", "name", "x"), Invalid),
+        ({"op": "add", "path": "/x"}, Invalid),
+        ("add", Invalid),
+    ],
+)
+def test_an_operation_that_cannot_be_is_refused(wrong: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        read_patch([wrong], IMAGE)
+
+
+def test_a_patch_is_a_list() -> None:
+    with pytest.raises(Invalid):
+        read_patch({"name": "x"}, IMAGE)
+
+
+def test_properties_cannot_grow_beyond_what_is_kept() -> None:
+    with pytest.raises(Invalid, match="at most 128 properties"):
+        Wish(properties={f"p{n}": "x" for n in range(129)}).merged({})
+    with pytest.raises(Invalid, match="bytes in all"):
+        Wish(properties={"p": "x" * 60_000}).merged({})
