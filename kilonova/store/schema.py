@@ -46,9 +46,8 @@ Id: Final = BigInteger().with_variant(Integer(), "sqlite")
 Name: Final = String(255)
 Uuid: Final = String(36)
 Instants: Final = BigInteger()
-Document: Final = Text()
-LongDocument: Final = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
-"""More than MariaDB's 64 KiB."""
+Document: Final = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+"""Text of any length; MariaDB's own TEXT ends at 64 KiB, which 128 metadata items can pass."""
 
 
 @compiles(CreateTable, "mysql")
@@ -111,7 +110,7 @@ instances: Final = Table(
     Column("display_description", Name),
     Column("availability_zone", Name),
     Column("key_name", Name),
-    Column("user_data", LongDocument),
+    Column("user_data", Document),
     _text("config_drive"),
     _text("reservation_id"),
     _number("launch_index"),
@@ -157,7 +156,7 @@ instance_actions: Final = Table(
     Column("lease_until", Instants),
     Column("deadline_at", Instants, nullable=False),
     _number("attempts"),
-    Column("parameters_json", LongDocument, nullable=False),
+    Column("parameters_json", Document, nullable=False),
     CheckConstraint("(finished_at IS NULL) = (result IS NULL)", name="an_end_has_a_result"),
     CheckConstraint("finished_at IS NULL OR owner IS NULL", name="closed_is_nobodys"),
     CheckConstraint("(owner IS NULL) = (lease_until IS NULL)", name="an_owner_has_a_lease"),
@@ -175,8 +174,8 @@ instance_events: Final = Table(
     Column("started_at", Instants, nullable=False),
     Column("finished_at", Instants),
     Column("result", String(32)),
-    Column("traceback", LongDocument),
-    Column("details", LongDocument),
+    Column("traceback", Document),
+    Column("details", Document),
     CheckConstraint("(finished_at IS NULL) = (result IS NULL)", name="an_end_has_a_result"),
     Index(None, "action_id", "id"),
 )
@@ -189,7 +188,7 @@ instance_faults: Final = Table(
     _number("code"),
     Column("cause", String(64), nullable=False),
     _text("message"),
-    Column("details", LongDocument, nullable=False),
+    Column("details", Document, nullable=False),
     Column("host", Name),
     Column("created_at", Instants, nullable=False),
     Index(None, "instance_uuid", "id"),
@@ -305,7 +304,7 @@ decisions: Final = Table(
     Column("chosen_host", Name),
     Column("chosen_node", Name),
     Column("summary", Document, nullable=False),
-    Column("document_json", LongDocument, nullable=False),
+    Column("document_json", Document, nullable=False),
     Index(None, "instance_uuid", "id"),
 )
 
@@ -325,9 +324,9 @@ journal: Final = Table(
     Column("caller_project_id", Name),
     Column("received_at", Instants),
     Column("occurred_at", Instants, nullable=False),
-    Column("snapshot_json", LongDocument, nullable=False),
-    Column("previous_json", LongDocument),
-    Column("facts_json", LongDocument, nullable=False),
+    Column("snapshot_json", Document, nullable=False),
+    Column("previous_json", Document),
+    Column("facts_json", Document, nullable=False),
     Index(None, "kind", "key", "seq"),
 )
 

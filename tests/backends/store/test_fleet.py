@@ -1,0 +1,213 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kilonova.domain.errors import Conflict, NotFound
+from kilonova.domain.model import Instant
+from kilonova.store import journal
+from kilonova.store.database import Database
+from kilonova.store.fleet import (
+    claim,
+    claims_of,
+    ensure_service,
+    find_node,
+    find_service,
+    get_node,
+    get_service,
+    list_nodes,
+    list_services,
+    record_beats,
+    release_claim,
+    save_node,
+)
+from tests.backends.store.worlds import NODE, NOW, at, draft, kept, noded
+
+
+def service(database: Database, host: str = "h1", binary: str = "nova-compute") -> int:
+    with database.transaction() as tx:
+        return ensure_service(tx, binary=binary, host=host, now=NOW).id
+
+
+def told(database: Database, kind: str) -> list[str | None]:
+    journal.sequence(database)
+    with database.read() as connection:
+        return [entry.operation for entry in journal.list_entries(connection, after_seq=0, limit=100, kind=kind)]
+
+
+def test_a_service_is_registered_once_and_announced_once(database: Database) -> None:
+    assert service(database) == service(database)
+    assert told(database, "service") == ["create"]
+    with database.read() as connection:
+        (found,) = list_services(connection)
+        assert get_service(connection, found.uuid) == found == find_service(connection, "nova-compute", "h1")
+        assert found.disabled is False
+        assert (found.report_count, found.last_seen_at, found.updated_at, found.version) == (0, None, None, 73)
+
+
+def test_services_that_register_at_once_are_one(database: Database) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        ids = list(pool.map(lambda _: service(database), range(8)))
+    assert len(set(ids)) == 1
+    assert told(database, "service") == ["create"]
+
+
+def test_a_new_version_of_a_service_is_kept(database: Database) -> None:
+    service(database)
+    with database.transaction() as tx:
+        assert ensure_service(tx, binary="nova-compute", host="h1", now=at(1), version=74).version == 74
+
+
+def test_services_are_listed_by_host_and_binary(database: Database) -> None:
+    ids = [service(database, "h1"), service(database, "h2"), service(database, "h1", "nova-conductor")]
+    with database.read() as connection:
+        assert [found.id for found in list_services(connection)] == ids
+        assert [found.id for found in list_services(connection, host="h1")] == [ids[0], ids[2]]
+        assert [found.id for found in list_services(connection, host="h1", binary="nova-conductor")] == [ids[2]]
+        with pytest.raises(NotFound, match=r"^Service nope could not be found\.$"):
+            get_service(connection, "nope")
+
+
+def test_the_beats_of_a_fleet_are_one_statement(database: Database) -> None:
+    ids = [service(database, f"h{number}") for number in range(30)]
+    statements: list[str] = []
+
+    def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    with database.transaction() as tx:
+        sa.event.listen(tx.connection, "before_cursor_execute", count)
+        record_beats(tx.connection, {id_: (2, at(id_)) for id_ in ids[:-1]})
+    assert len(statements) == 1
+    with database.transaction() as tx:
+        record_beats(tx.connection, {ids[0]: (1, at(99)), 10**9: (1, at(1))})
+        record_beats(tx.connection, {})
+    with database.read() as connection:
+        found = {one.id: one for one in list_services(connection)}
+    assert (found[ids[1]].report_count, found[ids[1]].last_seen_at) == (2, at(ids[1]))
+    assert found[ids[1]].updated_at == at(ids[1])
+    assert (found[ids[0]].report_count, found[ids[0]].last_seen_at) == (3, at(99))
+    assert (found[ids[-1]].report_count, found[ids[-1]].last_seen_at) == (0, None)
+
+
+def test_a_node_is_announced_when_new_and_when_its_capacity_changes(database: Database) -> None:
+    uuid = noded(database)
+    noded(database)
+    noded(database, uptime_text="up 3 days", cpu_info_json='{"a":1}', running_vms=3)
+    assert told(database, "compute_node") == ["create"]
+    with database.transaction() as tx:
+        node = save_node(tx, "h1", now=at(5), **{**NODE, "vcpus": 8})
+    assert (node.uuid, node.vcpus, node.updated_at) == (uuid, 8, at(5))
+    assert told(database, "compute_node") == ["create", "update"]
+    with database.read() as connection:
+        assert list_nodes(connection) == [get_node(connection, uuid)] == [find_node(connection, "h1", "node-1")]
+        with pytest.raises(NotFound):
+            get_node(connection, "nope")
+
+
+def test_a_refresh_leaves_what_is_claimed(database: Database) -> None:
+    uuid, instance = noded(database), kept(database)
+    with database.transaction() as tx:
+        claim(tx, node_uuid=uuid, instance=instance)
+    noded(database, vcpus=9)
+    with database.read() as connection:
+        assert get_node(connection, uuid).vcpus_used == 1
+
+
+def test_a_claim_takes_and_a_release_gives_back(database: Database) -> None:
+    uuid, instance = noded(database), kept(database, draft(vcpus=2, memory_mb=1024, root_gb=5, ephemeral_gb=1))
+    with database.transaction() as tx:
+        assert claim(tx, node_uuid=uuid, instance=instance)
+        assert claim(tx, node_uuid=uuid, instance=instance)
+    with database.read() as connection:
+        node = get_node(connection, uuid)
+        assert (node.vcpus_used, node.memory_mb_used, node.local_gb_used) == (2, 1024, 6)
+        assert claims_of(connection, uuid).local_gb == 6
+    with database.transaction() as tx:
+        release_claim(tx, instance.uuid)
+        release_claim(tx, instance.uuid)
+    with database.read() as connection:
+        node = get_node(connection, uuid)
+        assert (node.vcpus_used, node.memory_mb_used, node.local_gb_used) == (0, 0, 0)
+
+
+def test_a_second_claim_elsewhere_is_a_conflict(database: Database) -> None:
+    first, second, instance = noded(database), noded(database, "h2"), kept(database)
+    with database.transaction() as tx:
+        claim(tx, node_uuid=first, instance=instance)
+    with pytest.raises(Conflict), database.transaction() as tx:
+        claim(tx, node_uuid=second, instance=instance)
+
+
+@pytest.mark.parametrize("field, asked", [("vcpus", 5), ("memory_mb", 8193), ("root_gb", 101)])
+def test_what_does_not_fit_is_refused(database: Database, field: str, asked: int) -> None:
+    uuid, instance = noded(database), kept(database, draft(**{field: asked}))
+    with database.transaction() as tx:
+        assert not claim(tx, node_uuid=uuid, instance=instance)
+    with database.read() as connection:
+        assert claims_of(connection, uuid).instances == 0
+        assert get_node(connection, uuid).vcpus_used == 0
+
+
+def test_who_asks_for_no_disk_fits_on_a_full_one(database: Database) -> None:
+    uuid, instance = noded(database, reserved_disk_gb=200), kept(database, draft(root_gb=0))
+    with database.transaction() as tx:
+        assert claim(tx, node_uuid=uuid, instance=instance)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    vcpus=st.integers(1, 8),
+    ratio=st.floats(0.5, 4.0),
+    reserved=st.integers(0, 4096),
+    asked=st.integers(1, 20),
+    ram=st.integers(1, 10000),
+)
+def test_the_guard_agrees_with_the_arithmetic_of_the_record(
+    database: Database, vcpus: int, ratio: float, reserved: int, asked: int, ram: int
+) -> None:
+    uuid = noded(database, vcpus=vcpus, cpu_allocation_ratio=ratio, reserved_memory_mb=reserved)
+    instance = kept(database, draft(vcpus=asked, memory_mb=ram, root_gb=0))
+    with database.transaction() as tx:
+        node = get_node(tx.connection, uuid)
+        fits = node.vcpus_free >= asked and node.memory_mb_free >= ram
+        assert claim(tx, node_uuid=uuid, instance=instance) == fits
+        release_claim(tx, instance.uuid)
+
+
+def test_claims_at_once_never_promise_more_than_there_is(database: Database) -> None:
+    uuid = noded(database, vcpus=4, cpu_allocation_ratio=1.5)
+    waiting = [kept(database, draft(vcpus=1)) for _ in range(10)]
+
+    def take(number: int) -> bool:
+        return database.run(lambda tx: claim(tx, node_uuid=uuid, instance=waiting[number]))
+
+    with ThreadPoolExecutor(5) as pool:
+        won = list(pool.map(take, range(10)))
+    assert sum(won) == 6
+    with database.read() as connection:
+        node, sums = get_node(connection, uuid), claims_of(connection, uuid)
+    assert (node.vcpus_used, node.memory_mb_used, node.local_gb_used) == (6, 6 * 512, 6)
+    assert (sums.instances, sums.vcpus, sums.memory_mb, sums.local_gb) == (6, 6, 6 * 512, 6)
+
+    def give_and_take(number: int) -> None:
+        database.run(lambda tx: release_claim(tx, waiting[number].uuid))
+        take(number)
+
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(give_and_take, range(10)))
+    with database.read() as connection:
+        node, sums = get_node(connection, uuid), claims_of(connection, uuid)
+    assert node.vcpus_used == sums.vcpus <= 6
+    assert node.memory_mb_used == sums.memory_mb
+
+
+def test_instants_survive(database: Database) -> None:
+    moment = Instant(2**53 + 1)
+    id_ = service(database)
+    with database.transaction() as tx:
+        record_beats(tx.connection, {id_: (1, moment)})
+    with database.read() as connection:
+        assert list_services(connection)[0].last_seen_at == moment

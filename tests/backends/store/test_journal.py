@@ -1,0 +1,134 @@
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from kilonova.domain.changes import Cause
+from kilonova.store import journal
+from kilonova.store.database import Database
+from kilonova.store.schema import journal as table
+from tests.backends.store.worlds import NOW, changed, kept, running
+
+
+def note(database: Database, key: str, number: int) -> None:
+    with database.transaction() as tx:
+        journal.append(tx, kind="note", key=key, occurred_at=NOW, snapshot={"number": number}, cause=Cause.OBSERVED)
+
+
+def entries(database: Database, after_seq: int = 0) -> list[journal.Entry]:
+    with database.read() as connection:
+        return journal.list_entries(connection, after_seq=after_seq, limit=100_000)
+
+
+def test_rows_have_no_number_until_they_are_sequenced(database: Database) -> None:
+    note(database, "a", 1)
+    with database.read() as connection:
+        assert (journal.head(connection), journal.pending(connection)) == (0, 1)
+        assert journal.list_entries(connection, after_seq=0, limit=10) == []
+    assert journal.sequence(database) == 1
+    with database.read() as connection:
+        assert (journal.head(connection), journal.pending(connection)) == (1, 0)
+    assert journal.sequence(database) == 0
+
+
+def test_a_batch_has_a_limit(database: Database) -> None:
+    for number in range(5):
+        note(database, "a", number)
+    assert [journal.sequence(database, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [entry.seq for entry in entries(database)] == [1, 2, 3, 4, 5]
+
+
+def test_entries_are_picked_by_kind_key_and_position(database: Database) -> None:
+    for key in "abab":
+        note(database, key, 0)
+    kept(database)
+    journal.sequence(database)
+    with database.read() as connection:
+        found = journal.list_entries(connection, after_seq=1, limit=10, kind="note", key="a")
+        assert [entry.seq for entry in found] == [3]
+        assert [entry.seq for entry in journal.list_entries(connection, after_seq=0, limit=2)] == [1, 2]
+        assert [entry.seq for entry in journal.list_entries(connection, after_seq=0, limit=9, kind="instance")] == [5]
+
+
+def test_a_rolled_back_row_leaves_no_gap(database: Database) -> None:
+    note(database, "a", 1)
+    with pytest.raises(ZeroDivisionError), database.transaction() as tx:
+        journal.append(tx, kind="note", key="a", occurred_at=NOW, snapshot={})
+        raise ZeroDivisionError
+    note(database, "a", 2)
+    journal.sequence(database)
+    assert [(entry.seq, entry.snapshot["number"]) for entry in entries(database)] == [(1, 1), (2, 2)]
+
+
+def test_the_sequencer_is_prodded_once_a_commit_and_never_for_a_rollback(database: Database) -> None:
+    prods: list[str] = []
+    database.on_journal = lambda: prods.append("journal")
+    with database.transaction() as tx:
+        for _ in range(2):
+            journal.append(tx, kind="note", key="a", occurred_at=NOW, snapshot={})
+        tx.after_commit(lambda: prods.append("work"))
+        assert prods == []
+    assert prods == ["work", "journal"]
+    with pytest.raises(ZeroDivisionError), database.transaction() as tx:
+        journal.append(tx, kind="note", key="a", occurred_at=NOW, snapshot={})
+        raise ZeroDivisionError
+    with database.transaction():
+        pass
+    assert prods == ["work", "journal"]
+
+
+def test_numbers_have_no_gap_and_keep_each_objects_order_with_many_writers(database: Database) -> None:
+    """Writers of several objects, some of which roll back, and two sequencers, all at once."""
+    objects = [kept(database, running()) for _ in range(3)]
+    locks = [threading.Lock() for _ in objects]  # one writer an object, as a compare and swap would have it
+    done = threading.Event()
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)  # noqa: S311  a test's own dice
+        for _ in range(12):
+            which = chance.randrange(len(objects))
+            with locks[which]:
+                objects[which] = changed(database, objects[which], progress=objects[which].progress + 1)
+
+    def number() -> None:
+        while not done.is_set():
+            journal.sequence(database, limit=7)
+
+    with ThreadPoolExecutor(6) as pool:
+        sequencers = [pool.submit(number) for _ in range(2)]
+        writers = [pool.submit(write, seed) for seed in range(4)]
+        for writer in writers:
+            writer.result()
+        done.set()
+        for sequencer in sequencers:
+            sequencer.result()
+    while journal.sequence(database):
+        pass
+    rows = entries(database)
+    assert [row.seq for row in rows] == list(range(1, 3 + 4 * 12 + 1))
+    for instance in objects:
+        told = [row.snapshot["generation"] for row in rows if row.key == instance.uuid]
+        assert told == list(range(1, instance.generation + 1))
+
+
+def test_a_row_that_commits_late_is_numbered_late(database: Database) -> None:
+    """Not with SQLite, where writers follow one another."""
+    if database.is_embedded:
+        with database.transaction() as tx:
+            journal.append(tx, kind="note", key="late", occurred_at=NOW, snapshot={})
+        note(database, "early", 1)
+        journal.sequence(database)
+        assert [entry.key for entry in entries(database)] == ["late", "early"]
+        return
+    with database.transaction() as tx:
+        journal.append(tx, kind="note", key="late", occurred_at=NOW, snapshot={})
+        note(database, "early", 1)
+        journal.sequence(database)
+        assert [entry.key for entry in entries(database)] == ["early"]
+    journal.sequence(database)
+    assert [(entry.seq, entry.key) for entry in entries(database)] == [(1, "early"), (2, "late")]
+    with database.read() as connection:
+        ids = connection.scalars(sa.select(table.c.id).order_by(table.c.seq)).all()
+    assert ids[0] > ids[1]
