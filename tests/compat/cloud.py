@@ -1,0 +1,95 @@
+"""A started cloud: ``kilonova up`` as a process of its own, and the real clients pointed at it by its clouds.yaml."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+BIN = Path(sys.executable).parent
+
+
+class StartedCloud:
+    """One ``kilonova up``. Everything it writes, the user's configuration included, is below ``home``."""
+
+    def __init__(self, home: Path, *, driver: str, port: int = 0) -> None:
+        self.home = home
+        self.state_dir = home / "state"
+        self.driver = driver
+        self.output = ""
+        self.base = ""
+        self._port = port
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("OS_", "KILONOVA_"))},
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / ".config"),
+            "XDG_DATA_HOME": str(home / ".local/share"),
+            "XDG_CACHE_HOME": str(home / ".cache"),
+        }
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> float:
+        """Start it and wait until it answers; returns the seconds that took."""
+        began = time.monotonic()
+        arguments = ["up", "--driver", self.driver, "--state-dir", str(self.state_dir), "--port", str(self._port)]
+        self._process = subprocess.Popen(
+            [BIN / "kilonova", *arguments],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.output = self._read_banner()
+        found = re.search(r"compute +(http://\S+)/compute/v2.1", self.output)
+        assert found, f"no address in {self.output!r}: {self._process.stderr and self._process.stderr.read()}"
+        self.base = found.group(1)
+        self._port = int(self.base.rsplit(":", 1)[1])
+        httpx.get(f"{self.base}/compute/", timeout=10).raise_for_status()
+        return time.monotonic() - began
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process
+        return self._process.pid
+
+    def stop(self, how: int = signal.SIGINT) -> int:
+        """Send a signal and wait for the end; returns the exit status."""
+        assert self._process
+        self._process.send_signal(how)
+        _, errors = self._process.communicate(timeout=30)
+        self.output += errors
+        return self._process.returncode
+
+    def openstack(self, *arguments: str, fails: bool = False) -> str:
+        """Run the real ``openstack`` command against the cloud; its output (its complaint, if it is to fail)."""
+        done = subprocess.run(
+            [BIN / "openstack", "--os-cloud", "kilonova", *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert (done.returncode != 0) is fails, f"openstack {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stderr if fails else done.stdout
+
+    def table(self, *arguments: str) -> Any:
+        """The same, as data."""
+        return json.loads(self.openstack(*arguments, "-f", "json"))
+
+    def _read_banner(self) -> str:
+        assert self._process
+        assert self._process.stdout
+        lines = []
+        for line in self._process.stdout:
+            lines.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+        return "".join(lines)

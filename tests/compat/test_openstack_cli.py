@@ -1,0 +1,130 @@
+"""The walk of the first day, with the real ``openstack`` command and real guests. The tests build on one another."""
+
+import re
+import stat
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.compat.cloud import StartedCloud
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+CREATE = ("server", "create", "--flavor", "m1.tiny", "--image", "tiny", "--wait")
+
+
+def _status(cloud: StartedCloud, name: str) -> str:
+    return str(cloud.table("server", "show", name)["status"])
+
+
+def _becomes(cloud: StartedCloud, name: str, status: str) -> None:
+    wait_until(lambda: _status(cloud, name) == status, f"{name} to become {status}")
+
+
+def test_the_account_is_in_a_file_that_only_its_owner_reads(cloud: StartedCloud) -> None:
+    file = cloud.home / ".config/openstack/clouds.yaml"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    entry = yaml.safe_load(file.read_text())["clouds"]["kilonova"]
+    assert entry["auth"]["password"] in cloud.output
+    assert entry["auth"]["password"] not in (cloud.state_dir / "kilonova.log").read_text()
+
+
+def test_a_token_and_the_catalog(cloud: StartedCloud) -> None:
+    assert cloud.table("token", "issue")["id"]
+    services = {service["Type"] for service in cloud.table("catalog", "list")}
+    assert {"compute", "identity", "image"} <= services
+
+
+def test_flavors_and_images(cloud: StartedCloud) -> None:
+    assert {"m1.tiny", "m1.small"} <= {flavor["Name"] for flavor in cloud.table("flavor", "list")}
+    assert [(image["Name"], image["Status"]) for image in cloud.table("image", "list")] == [("tiny", "active")]
+
+
+def test_a_server_with_no_word_about_networks_boots(cloud: StartedCloud) -> None:
+    server: dict[str, Any] = cloud.table(*CREATE, "web1")
+    assert server["status"] == "ACTIVE"
+    assert "10.77." in str(server["addresses"])
+
+
+def test_a_server_without_a_network_boots(cloud: StartedCloud) -> None:
+    server = cloud.table(*CREATE, "--nic", "none", "web2")
+    assert (server["status"], server["addresses"]) in [("ACTIVE", ""), ("ACTIVE", {})]
+
+
+def test_the_console_shows_what_the_guest_wrote(cloud: StartedCloud) -> None:
+    wait_until(
+        lambda: "READY boots=1" in cloud.openstack("console", "log", "show", "web1"), "the guest's first boot message"
+    )
+
+
+def test_servers_are_listed(cloud: StartedCloud) -> None:
+    listed = {server["Name"]: server["Status"] for server in cloud.table("server", "list")}
+    assert listed == {"web1": "ACTIVE", "web2": "ACTIVE"}
+
+
+@pytest.mark.parametrize(
+    "operation, status",
+    [
+        (("stop",), "SHUTOFF"),
+        (("start",), "ACTIVE"),
+        (("pause",), "PAUSED"),
+        (("unpause",), "ACTIVE"),
+        (("reboot", "--wait"), "ACTIVE"),
+        (("reboot", "--hard", "--wait"), "ACTIVE"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
+)
+def test_operations(cloud: StartedCloud, operation: tuple[str, ...], status: str) -> None:
+    cloud.openstack("server", *operation, "web1")
+    _becomes(cloud, "web1", status)
+
+
+def test_the_guest_remembers_its_boots_on_its_disk(cloud: StartedCloud) -> None:
+    wait_until(
+        lambda: re.search(r"READY boots=[4-9]", cloud.openstack("console", "log", "show", "web1")),
+        "the boots after a start and two reboots",
+    )
+
+
+def test_every_operation_is_in_the_ledger(cloud: StartedCloud) -> None:
+    events = cloud.table("server", "event", "list", "web1")
+    assert [event["Action"] for event in reversed(events)] == [
+        "create",
+        "stop",
+        "start",
+        "pause",
+        "unpause",
+        "reboot",
+        "reboot",
+    ]
+    shown = cloud.table("server", "event", "show", "web1", events[-1]["Request ID"])
+    assert shown["action"] == "create"
+    assert "compute__do_build_and_run_instance" in str(shown["events"])
+
+
+def test_services_hypervisors_and_limits(cloud: StartedCloud) -> None:
+    services = {(one["Binary"], one["State"]) for one in cloud.table("compute", "service", "list")}
+    assert services == {("nova-compute", "up"), ("nova-conductor", "up"), ("nova-scheduler", "up")}
+    (hypervisor,) = cloud.table("hypervisor", "list")
+    assert hypervisor["State"] == "up"
+    limits = {one["Name"]: one["Value"] for one in cloud.table("limits", "show", "--absolute")}
+    assert limits["total_instances_used" if "total_instances_used" in limits else "totalInstancesUsed"] == 2
+
+
+def test_what_fits_nowhere_ends_in_error_and_says_why(cloud: StartedCloud) -> None:
+    cloud.openstack("flavor", "create", "--vcpus", "1", "--ram", "40000000", "--disk", "1", "colossal")
+    complaint = cloud.openstack(
+        "server", "create", "--flavor", "colossal", "--image", "tiny", "--nic", "none", "big", fails=True
+    )
+    assert "Quota exceeded for ram" in complaint
+
+
+def test_a_server_and_its_guest_are_deleted(cloud: StartedCloud) -> None:
+    cloud.openstack("server", "delete", "--wait", "web1", "web2")
+    assert cloud.table("server", "list") == []
+
+
+def test_an_unknown_server_is_a_clear_error(cloud: StartedCloud) -> None:
+    assert "No Server found for nothing" in cloud.openstack("server", "show", "nothing", fails=True)

@@ -1,0 +1,126 @@
+"""Starting and stopping ``kilonova up``: what is found again, and what is said when it cannot start."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.compat.cloud import BIN, StartedCloud
+from tests.compat.conftest import end_guests
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    end_guests(tmp_path)
+
+
+def _refused(*arguments: str, **environment: str) -> str:
+    """``kilonova up`` that cannot start: exits with 1 and one line, and nothing like a traceback."""
+    done = subprocess.run(
+        [BIN / "kilonova", "up", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("kilonova: ")
+    return line
+
+
+def test_ctrl_c_stops_it_and_the_next_start_finds_everything(home: Path) -> None:
+    cloud = StartedCloud(home, driver="simulated")
+    cloud.start()
+    cloud.openstack("server", "create", "--flavor", "m1.tiny", "--image", "tiny", "--nic", "none", "--wait", "web1")
+    before = cloud.table("server", "show", "web1")
+    assert cloud.stop() == 0
+    assert "Traceback" not in cloud.output
+    cloud.start()
+    assert "password" not in cloud.output, "the password is shown once"
+    after = cloud.table("server", "show", "web1")
+    assert after == before
+    cloud.stop()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
+def test_a_guest_outlives_the_cloud_and_is_adopted(home: Path, how: int) -> None:
+    cloud = StartedCloud(home, driver="auto")
+    cloud.start()
+    cloud.openstack("server", "create", "--flavor", "m1.tiny", "--image", "tiny", "--nic", "none", "--wait", "web1")
+    ready = "READY boots=1"
+    wait_until(lambda: ready in cloud.openstack("console", "log", "show", "web1"), "the guest to be ready")
+    cloud.stop(how)
+    cloud.start()
+    assert cloud.table("server", "show", "web1")["status"] == "ACTIVE"
+    cloud.openstack("server", "reboot", "--hard", "--wait", "web1")
+    wait_until(lambda: "READY boots=2" in cloud.openstack("console", "log", "show", "web1"), "the second boot")
+    cloud.stop()
+
+
+def test_a_guest_killed_behind_our_back_shows_as_shutoff_and_starts_again(home: Path) -> None:
+    cloud = StartedCloud(home, driver="auto")
+    cloud.start()
+    cloud.openstack("server", "create", "--flavor", "m1.tiny", "--image", "tiny", "--nic", "none", "--wait", "web1")
+    end_guests(home)
+    wait_until(lambda: cloud.table("server", "show", "web1")["status"] == "SHUTOFF", "the server to be SHUTOFF")
+    events = cloud.table("server", "event", "list", "web1")
+    assert [event["Action"] for event in events] == ["stop", "create"]
+    assert events[0]["User ID"] is None
+    cloud.openstack("server", "start", "web1")
+    wait_until(lambda: cloud.table("server", "show", "web1")["status"] == "ACTIVE", "the server to be ACTIVE")
+    cloud.stop()
+
+
+def test_a_port_that_is_taken_is_said(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = _refused("--driver", "simulated", "--state-dir", str(home), "--port", port)
+    assert f"Cannot listen on 127.0.0.1 port {port}" in line
+
+
+def test_a_state_directory_that_cannot_be_made_is_said(home: Path) -> None:
+    (home / "file").write_text("in the way")
+    line = _refused("--driver", "simulated", "--port", "0", "--state-dir", str(home / "file" / "state"))
+    assert "The state directory" in line
+    assert "--state-dir" in line
+
+
+def test_a_second_cloud_on_the_same_state_directory_is_refused(home: Path) -> None:
+    cloud = StartedCloud(home, driver="simulated")
+    cloud.start()
+    line = _refused("--driver", "simulated", "--port", "0", "--state-dir", str(cloud.state_dir))
+    assert "Another Kilonova already runs" in line
+    cloud.stop()
+
+
+def test_a_database_that_is_none_is_refused(home: Path) -> None:
+    (home / "kilonova.sqlite").write_bytes(b"this is no database" * 1000)
+    line = _refused("--driver", "simulated", "--port", "0", "--state-dir", str(home))
+    assert "kilonova.sqlite" in line
+
+
+def test_an_unknown_driver_is_said(home: Path) -> None:
+    line = _refused("--driver", "vapour", "--port", "0", "--state-dir", str(home))
+    assert "vapour" in line
+    assert "qemu" in line
+
+
+def test_without_qemu_the_line_that_installs_it_is_said(home: Path) -> None:
+    line = _refused("--port", "0", "--state-dir", str(home), PATH=str(BIN))
+    assert "apt-get install -y --no-install-recommends qemu-system-x86 qemu-utils" in line
+
+
+def test_a_setting_with_a_typing_error_is_said(home: Path) -> None:
+    (home / "kilonova.toml").write_text("[DEFAULT]\nreport_intervall = 5\n")
+    line = _refused("--config-file", str(home / "kilonova.toml"), "--state-dir", str(home))
+    assert "Did you mean report_interval?" in line
