@@ -1,0 +1,137 @@
+"""A whole plane in the test's own process, reached through its real HTTP surface, with nothing running behind it.
+
+Nothing happens on its own: ``settle`` carries out what was accepted. The clock stands still until a test moves it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.testclient import TestClient
+
+from kilonova.bootstrap import Cloud, application, build
+from kilonova.config import load
+from kilonova.domain.accounts import Grant, Project, User
+from kilonova.domain.model import Instant, after
+
+PASSWORD = "a-password-of-the-tests"
+BEGINNING = Instant(1_795_000_000_000_000)
+
+
+class House:
+    """The cloud, its clock, and clients of it."""
+
+    def __init__(self, state_dir: Path, **options: Any) -> None:
+        self.at = BEGINNING
+        named = {"driver": "simulated", "simulate_pace": 0.0, "state_dir": str(state_dir), **options}
+        settings = load(environment={}, overrides={("kilonova", name): value for name, value in named.items()})
+        self.cloud: Cloud = build(settings, clock=lambda: self.at)
+        self.cloud.ensure_basics(password=PASSWORD)
+        self.cloud.plane.start(concurrently=False)
+        self._http = TestClient(application(self.cloud), base_url="http://cloud.test:8774")
+        self._tokens: dict[tuple[str, str], str] = {}
+
+    def settle(self) -> None:
+        """Carry out everything that was accepted, and let a moment pass."""
+        self.at = after(self.at, 1)
+        self.cloud.plane.settle()
+
+    def token(self, user: str = "admin", project: str = "demo") -> str:
+        """A token of the user on the project."""
+        if (user, project) not in self._tokens:
+            domain = {"id": "default"}
+            body = {
+                "auth": {
+                    "identity": {
+                        "methods": ["password"],
+                        "password": {"user": {"name": user, "domain": domain, "password": PASSWORD}},
+                    },
+                    "scope": {"project": {"name": project, "domain": domain}},
+                }
+            }
+            reply = self._http.post("/identity/v3/auth/tokens", json=body)
+            assert reply.status_code == 201, reply.text
+            self._tokens[user, project] = reply.headers["X-Subject-Token"]
+        return self._tokens[user, project]
+
+    def add_person(self, user: str, project: str, role: str) -> None:
+        """A user with a role on a project, both made if they are not there."""
+        people = self.cloud.identity.records
+        home = people.find_project_by_name(project, "default")
+        if home is None:
+            home = Project(id=f"{len(people.list_projects()):032x}", domain_id="default", name=project, description="")
+            people.add_project(home)
+        roles = {known.name: known.id for known in people.list_roles()}
+        person = User(
+            id=f"{len(people.list_users()) + 4096:032x}",
+            domain_id="default",
+            name=user,
+            password_hash=self.cloud.identity.passwords.hash(PASSWORD),
+        )
+        people.add_user(person, [Grant(user_id=person.id, project_id=home.id, role_id=roles[role])])
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        version: str | None = "2.96",
+        user: str = "admin",
+        project: str = "demo",
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """One request to the compute API (a path that begins with ``/servers``, say) or, with ``//``, elsewhere."""
+        url = path[1:] if path.startswith("//") else f"/compute/v2.1{path}"
+        sent = {"X-Auth-Token": self.token(user, project), **(headers or {})}
+        if version:
+            sent["OpenStack-API-Version"] = f"compute {version}"
+        return self._http.request(method, url, json=body, headers=sent)
+
+    def raw(self, method: str, url: str, **how: Any) -> httpx.Response:
+        """One request exactly as given."""
+        return self._http.request(method, url, **how)
+
+    def image_id(self) -> str:
+        """The tiny image's id."""
+        found: str = self.call("GET", "//image/v2/images").json()["images"][0]["id"]
+        return found
+
+    def boot(self, name: str = "web1", **wanted: Any) -> dict[str, Any]:
+        """Order a server and carry the order out; the server as it then shows."""
+        who = {key: wanted.pop(key) for key in ("user", "project") if key in wanted}
+        server = {"name": name, "flavorRef": "42", "imageRef": self.image_id(), "networks": "none", **wanted}
+        reply = self.call("POST", "/servers", {"server": server}, **who)
+        assert reply.status_code == 202, reply.text
+        self.settle()
+        return self.show(reply.json()["server"]["id"], **who)
+
+    def show(self, server_id: str, **how: Any) -> dict[str, Any]:
+        """The server as it shows."""
+        reply = self.call("GET", f"/servers/{server_id}", **how)
+        assert reply.status_code == 200, reply.text
+        shown: dict[str, Any] = reply.json()["server"]
+        return shown
+
+    def act(self, server_id: str, action: dict[str, Any], **how: Any) -> httpx.Response:
+        """Ask for an action, without carrying it out."""
+        return self.call("POST", f"/servers/{server_id}/action", action, **how)
+
+    def close(self) -> None:
+        """Stop it."""
+        self._http.close()
+        self.cloud.plane.stop()
+        self.cloud.database.close()
+        self.cloud.lock.close()
+
+
+@contextmanager
+def lived_in(state_dir: Path, **options: Any) -> Iterator[House]:
+    """A house for as long as a test needs it."""
+    house = House(state_dir, **options)
+    try:
+        yield house
+    finally:
+        house.close()

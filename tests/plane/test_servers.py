@@ -1,0 +1,119 @@
+"""The life of a server, through the API."""
+
+import pytest
+
+from tests.plane.house import House
+
+
+def test_a_server_is_built_and_becomes_active(house: House) -> None:
+    server = house.boot()
+    assert server["status"] == "ACTIVE"
+    assert server["OS-EXT-STS:power_state"] == 1
+    assert server["OS-EXT-STS:task_state"] is None
+    assert server["OS-SRV-USG:launched_at"] is not None
+
+
+def test_a_server_is_building_until_its_host_is_done(house: House) -> None:
+    wanted = {"name": "web1", "flavorRef": "42", "imageRef": house.image_id(), "networks": "none"}
+    reply = house.call("POST", "/servers", {"server": wanted})
+    server = house.show(reply.json()["server"]["id"])
+    assert (server["status"], server["OS-EXT-STS:task_state"]) == ("BUILD", "scheduling")
+    assert server["addresses"] == {}
+
+
+def test_a_server_on_the_built_in_network_has_an_address(house: House) -> None:
+    server = house.boot(networks="auto")
+    (address,) = server["addresses"]["private"]
+    assert address["addr"].startswith("10.77.")
+    assert address["OS-EXT-IPS-MAC:mac_addr"].startswith("fa:16:3e:")
+
+
+LIFE = [
+    ({"os-stop": None}, "powering-off", "SHUTOFF", 4),
+    ({"os-start": None}, "powering-on", "ACTIVE", 1),
+    ({"pause": None}, "pausing", "PAUSED", 3),
+    ({"unpause": None}, "unpausing", "ACTIVE", 1),
+    ({"reboot": {"type": "SOFT"}}, "rebooting", "ACTIVE", 1),
+    ({"reboot": {"type": "HARD"}}, "rebooting_hard", "ACTIVE", 1),
+]
+
+
+def test_every_operation_shows_its_task_and_then_its_end(house: House) -> None:
+    server = house.boot()
+    for action, during, status, power in LIFE:
+        reply = house.act(server["id"], action)
+        assert (reply.status_code, reply.content) == (202, b""), action
+        assert house.show(server["id"])["OS-EXT-STS:task_state"] == during
+        house.settle()
+        shown = house.show(server["id"])
+        assert (shown["status"], shown["OS-EXT-STS:power_state"]) == (status, power), action
+
+
+def test_a_deleted_server_is_gone_and_its_actions_stay(house: House) -> None:
+    server = house.boot()
+    assert house.call("DELETE", f"/servers/{server['id']}").status_code == 204
+    assert house.show(server["id"])["OS-EXT-STS:task_state"] == "deleting"
+    house.settle()
+    assert house.call("GET", f"/servers/{server['id']}").status_code == 404
+    actions = house.call("GET", f"/servers/{server['id']}/os-instance-actions").json()["instanceActions"]
+    assert [action["action"] for action in actions] == ["delete", "create"]
+
+
+def test_deleting_twice_leaves_one_action(house: House) -> None:
+    server = house.boot()
+    for _ in range(2):
+        assert house.call("DELETE", f"/servers/{server['id']}").status_code == 204
+    house.settle()
+    actions = house.call("GET", f"/servers/{server['id']}/os-instance-actions").json()["instanceActions"]
+    assert [action["action"] for action in actions] == ["delete", "create"]
+
+
+def test_a_server_that_is_still_being_scheduled_can_be_deleted(house: House) -> None:
+    wanted = {"name": "web1", "flavorRef": "42", "imageRef": house.image_id(), "networks": "none"}
+    server_id = house.call("POST", "/servers", {"server": wanted}).json()["server"]["id"]
+    assert house.call("DELETE", f"/servers/{server_id}").status_code == 204
+    house.settle()
+    assert house.call("GET", f"/servers/{server_id}").status_code == 404
+    assert house.call("GET", "/servers").json()["servers"] == []
+
+
+@pytest.mark.parametrize(
+    "action, word, state",
+    [
+        ({"os-start": None}, "start", "vm_state active"),
+        ({"unpause": None}, "unpause", "vm_state active"),
+    ],
+)
+def test_what_the_state_forbids_is_refused_in_novas_words(
+    house: House, action: dict[str, None], word: str, state: str
+) -> None:
+    server = house.boot()
+    reply = house.act(server["id"], action)
+    assert reply.status_code == 409
+    text = f"Cannot '{word}' instance {server['id']} while it is in {state}"
+    assert reply.json() == {"conflictingRequest": {"code": 409, "message": text}}
+
+
+def test_what_is_asked_for_while_a_task_runs_is_refused(house: House) -> None:
+    server = house.boot()
+    house.act(server["id"], {"pause": None})
+    reply = house.act(server["id"], {"os-stop": None})
+    assert reply.status_code == 409
+    assert reply.json()["conflictingRequest"]["message"].endswith("while it is in task_state pausing")
+
+
+def test_a_hard_reboot_may_overtake_a_soft_one(house: House) -> None:
+    server = house.boot()
+    house.act(server["id"], {"reboot": {"type": "SOFT"}})
+    assert house.act(server["id"], {"reboot": {"type": "HARD"}}).status_code == 202
+    house.settle()
+    shown = house.show(server["id"])
+    assert (shown["status"], shown["OS-EXT-STS:task_state"]) == ("ACTIVE", None)
+
+
+def test_what_kilonova_does_not_do_yet_says_so(house: House) -> None:
+    server = house.boot()
+    reply = house.act(server["id"], {"os-resetState": {"state": "error"}})
+    assert reply.status_code == 501
+    assert reply.json()["notImplemented"]["message"] == "Kilonova does not do 'resetState' yet."
+    assert house.show(server["id"])["status"] == "ACTIVE"
