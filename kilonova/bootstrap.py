@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
 
+from kilonova.api.front import Application, Front
 from kilonova.bus import SEQUENCER, Bus
 from kilonova.bus.memory import MemoryBus
 from kilonova.config import Settings
@@ -97,6 +98,27 @@ def build(settings: Settings, *, clock: Clock = present) -> Cloud:
         driver_name=choice.driver_name,
         driver_reason=choice.reason,
         lock=lock,
+    )
+
+
+def application(cloud: Cloud) -> Application:
+    """Everything that the cloud serves over HTTP, as one ASGI application."""
+    from kilonova.api.app import ComputeApi
+    from kilonova.api.state import StateApi
+    from kilonova.identity.catalog import Catalog
+    from kilonova.identity.http import identity_app
+    from kilonova.images.http import image_app
+
+    threads, largest = cloud.settings.kilonova.threads, cloud.settings.api.max_request_body_size
+    state = StateApi(cloud.plane, cloud.identity, threads=threads, max_body=largest)
+    return Front(
+        {
+            "/compute": ComputeApi(cloud.plane, cloud.identity, threads=threads, max_body=largest),
+            "/identity": identity_app(cloud.identity, catalog=Catalog()),
+            "/image": image_app(cloud.images, identity=cloud.identity),
+            "/state": state,
+            "/healthz": state,
+        }
     )
 
 
