@@ -88,14 +88,19 @@ class Guest:
             return machine.state
         return PowerState.NOSTATE if definition is None else _WITHOUT_QEMU[definition.condition]
 
+    @property
+    def _is_up(self) -> bool:
+        """Whether it runs or is frozen; a QEMU may outlive its guest for a moment, or for long if it panicked."""
+        return self._machine is not None and self.state not in (PowerState.SHUTDOWN, PowerState.CRASHED)
+
     # --- verbs -------------------------------------------------------------------------------------------
 
     def spawn(self, spec: GuestSpec) -> None:
         """Make it and switch it on. What fails before it ran once leaves nothing behind."""
-        if self._machine is not None:
+        if self._is_up:
             return
         if self._definition is not None and self._definition.condition is not Condition.PREPARING:
-            self._launch()
+            self.power_on()
             return
         try:
             with disk_trouble():
@@ -116,9 +121,8 @@ class Guest:
     def power_on(self) -> None:
         """Switch it on, unless it is."""
         self._require_definition()
-        if self.state is PowerState.CRASHED:  # if it panicked, QEMU is there and the guest is not
+        if not self._is_up:
             self._pull_the_plug()
-        if self._machine is None:
             self._launch()
 
     def power_off(self, timeout_seconds: float) -> None:

@@ -198,6 +198,7 @@ class Machine:
     def _shut_down(self, data: Mapping[str, Any]) -> None:
         if data.get("reason") != "host-qmp-quit":
             self.halted = True
+            self.state = PowerState.SHUTDOWN
             self._post_quit()
 
     def _reset(self, data: Mapping[str, Any]) -> None:
@@ -206,7 +207,7 @@ class Machine:
             self._on_change(GuestEventKind.RESET, "")
 
     def _stopped(self, _: Mapping[str, Any]) -> None:
-        if not self.halted and self.state is PowerState.RUNNING:
+        if self.state is PowerState.RUNNING:
             self._become(PowerState.PAUSED, GuestEventKind.PAUSED)
 
     def _resumed(self, _: Mapping[str, Any]) -> None:

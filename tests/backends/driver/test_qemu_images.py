@@ -1,0 +1,200 @@
+"""What the qemu driver boots, and what it refuses before QEMU sees it."""
+
+import dataclasses
+import errno
+import json
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from kilonova.domain.errors import GuestFailure, NotFound
+from kilonova.domain.faults import FaultCause
+from kilonova.drivers.protocol import ImageSource
+from kilonova.images.guests import tiny
+from tests.backends.driver import images
+from tests.backends.driver.worlds import QemuWorld, guest_spec, image_of
+
+GIB = 1 << 30
+
+
+def virtual_size(qemu: QemuWorld, uuid: str) -> int:
+    disk = qemu.instances / uuid / "root.qcow2"
+    said = subprocess.run(["qemu-img", "info", "-U", "--output=json", disk], check=True, capture_output=True).stdout
+    return int(json.loads(said)["virtual-size"])
+
+
+def failure_to_spawn(qemu: QemuWorld, image: ImageSource, **changes: object) -> GuestFailure:
+    """Spawn, which must fail and leave nothing behind, neither guest nor half an image."""
+    with pytest.raises(GuestFailure) as failure:
+        qemu.driver.spawn(guest_spec(image=image, **changes))
+    assert qemu.driver.list_guests() == {}
+    assert list(qemu.instances.iterdir()) == []
+    assert list((qemu.state_dir / "images").glob("*.part")) == []
+    return failure.value
+
+
+# --- what boots --------------------------------------------------------------------------------------------
+
+
+def test_a_raw_image_boots_and_the_guest_writes_to_its_own_copy(qemu: QemuWorld) -> None:
+    image = image_of(tiny.image(), "raw")
+    first = qemu.spawn_ready(guest_spec(image=image))
+    qemu.driver.reboot(first, hard=True, timeout_seconds=0)
+    qemu.await_boots(first, 2)
+    qemu.spawn_ready(guest_spec(image=image))
+    assert [path.read_bytes() == tiny.image() for path in (qemu.state_dir / "images").iterdir()] == [True]
+
+
+def test_a_cd_boots_while_the_root_disk_is_empty(qemu: QemuWorld) -> None:
+    guest = qemu.spawn_ready(guest_spec(image=image_of(images.bootable_cd(), "iso"), root_gb=1))
+    assert virtual_size(qemu, guest) == GIB
+
+
+def test_a_cd_boots_without_a_root_disk(qemu: QemuWorld) -> None:
+    qemu.spawn_ready(guest_spec(image=image_of(images.bootable_cd(), "iso"), root_gb=0))
+
+
+@pytest.mark.parametrize("disk_format", ["raw", "qcow2"])
+def test_the_root_disk_grows_to_the_size_of_the_flavor(qemu: QemuWorld, disk_format: str) -> None:
+    data = tiny.image() if disk_format == "raw" else tiny.qcow2_image()
+    guest = qemu.spawn_ready(guest_spec(image=image_of(data, disk_format), root_gb=3))
+    assert virtual_size(qemu, guest) == 3 * GIB
+
+
+def test_the_root_disk_is_as_large_as_the_image_when_the_flavor_has_none(qemu: QemuWorld) -> None:
+    guest = qemu.spawn_ready(guest_spec(root_gb=0))
+    assert virtual_size(qemu, guest) == tiny.VIRTUAL_SIZE
+
+
+def test_a_guest_has_the_further_disks_and_cards_of_its_flavor(qemu: QemuWorld) -> None:
+    nic = guest_spec().nics[0]
+    nics = tuple(dataclasses.replace(nic, mac=f"fa:16:3e:00:00:0{n}", address=f"10.0.0.{n}") for n in (1, 2, 3))
+    guest = qemu.spawn_ready(guest_spec(ephemeral_gb=2, swap_mb=64, nics=nics, vcpus=3))
+    assert {path.name for path in (qemu.instances / guest).glob("*.qcow2")} == {
+        "root.qcow2",
+        "ephemeral.qcow2",
+        "swap.qcow2",
+    }
+    qemu.driver.reboot(guest, hard=True, timeout_seconds=0)
+    qemu.await_boots(guest, 2)
+
+
+def test_parallel_spawns_fetch_an_image_once(qemu: QemuWorld) -> None:
+    fetched: list[Path] = []
+    both_wait = threading.Barrier(2)
+
+    def fetch(path: Path) -> None:
+        fetched.append(path)
+        path.write_bytes(tiny.image())
+
+    def spawn(_: int) -> str:
+        both_wait.wait()
+        return qemu.spawn_ready(guest_spec(image=image_of(tiny.image(), "raw", fetch=fetch)))
+
+    with ThreadPoolExecutor(2) as callers:
+        guests = set(callers.map(spawn, range(2)))
+    assert len(guests) == 2
+    assert len(fetched) == 1
+
+
+def test_a_cached_image_is_not_fetched_again_after_a_restart(qemu: QemuWorld) -> None:
+    qemu.spawn_ready(guest_spec())
+    qemu.restart()
+
+    def never(path: Path) -> None:
+        raise AssertionError(path)
+
+    qemu.spawn_ready(guest_spec(image=image_of(tiny.qcow2_image(), fetch=never)))
+
+
+# --- what does not -----------------------------------------------------------------------------------------
+
+
+def test_garbage_is_not_the_qcow2_it_claims_to_be(qemu: QemuWorld) -> None:
+    failure = failure_to_spawn(qemu, image_of(b"not an image" * 1000))
+    assert failure.cause is FaultCause.IMAGE_CORRUPT
+    assert failure.message == "image 11111111-2222-4333-8444-555555555555 is not the qcow2 it claims to be"
+
+
+def test_a_qcow2_that_claims_to_be_raw_is_refused(qemu: QemuWorld) -> None:
+    failure = failure_to_spawn(qemu, image_of(tiny.qcow2_image(), "raw"))
+    assert failure.cause is FaultCause.IMAGE_CORRUPT
+    assert "qcow2" in (failure.detail or "")
+
+
+def test_an_image_with_a_backing_file_is_refused(qemu: QemuWorld, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"s" * 4096)
+    failure = failure_to_spawn(qemu, image_of(images.qcow2_with_backing_file(tmp_path, secret)))
+    assert failure.cause is FaultCause.IMAGE_REFUSED
+    assert str(secret) not in failure.message
+
+
+def test_an_image_with_its_data_elsewhere_is_refused(qemu: QemuWorld, tmp_path: Path) -> None:
+    failure = failure_to_spawn(qemu, image_of(images.qcow2_with_data_file(tmp_path)))
+    assert failure.cause is FaultCause.IMAGE_REFUSED
+
+
+def test_an_image_in_an_unknown_format_is_refused(qemu: QemuWorld) -> None:
+    assert failure_to_spawn(qemu, image_of(b"KDMV" * 100, "vmdk")).cause is FaultCause.IMAGE_REFUSED
+
+
+def test_an_image_that_was_cut_off_is_found_out(qemu: QemuWorld, tmp_path: Path) -> None:
+    failure = failure_to_spawn(qemu, image_of(images.cut_off_qcow2(tmp_path)))
+    assert failure.cause is FaultCause.IMAGE_CORRUPT
+    assert "cut off" in failure.message
+
+
+def test_an_image_that_arrives_incomplete_is_found_out(qemu: QemuWorld) -> None:
+    def half(path: Path) -> None:
+        path.write_bytes(tiny.image()[: 1 << 19])
+
+    failure = failure_to_spawn(qemu, image_of(tiny.image(), "raw", fetch=half))
+    assert failure.cause is FaultCause.IMAGE_CORRUPT
+    assert "524288 bytes, not the 1048576" in failure.message
+
+
+def test_an_image_with_another_checksum_is_found_out_and_may_be_fetched_again(qemu: QemuWorld) -> None:
+    def other(path: Path) -> None:
+        path.write_bytes(bytes(tiny.VIRTUAL_SIZE))
+
+    good = image_of(tiny.image(), "raw")
+    failure = failure_to_spawn(qemu, dataclasses.replace(good, fetch=other))
+    assert failure.cause is FaultCause.IMAGE_CORRUPT
+    assert "checksum" in failure.message
+    qemu.spawn_ready(guest_spec(image=good))
+
+
+def test_an_image_larger_than_the_flavor_is_refused(qemu: QemuWorld, tmp_path: Path) -> None:
+    failure = failure_to_spawn(qemu, image_of(images.qcow2_of_size(tmp_path, "2G")), root_gb=1)
+    assert failure.cause is FaultCause.IMAGE_TOO_LARGE
+    assert failure.message.endswith("needs a disk of 2 GB; the flavor has 1 GB")
+
+
+@pytest.mark.parametrize(
+    "trouble", [NotFound("no such image"), ConnectionResetError("gone"), FileNotFoundError("no blob")]
+)
+def test_an_image_that_cannot_be_fetched_is_unavailable(qemu: QemuWorld, trouble: Exception) -> None:
+    def fail(path: Path) -> None:
+        path.write_bytes(b"the first few bytes")
+        raise trouble
+
+    failure = failure_to_spawn(qemu, image_of(tiny.image(), "raw", fetch=fail))
+    assert failure.cause is FaultCause.IMAGE_UNAVAILABLE
+    assert str(trouble) in (failure.detail or "")
+
+
+def test_a_full_disk_is_told_as_such(qemu: QemuWorld) -> None:
+    def fill(path: Path) -> None:
+        path.write_bytes(b"as much as fits")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert failure_to_spawn(qemu, image_of(tiny.image(), "raw", fetch=fill)).cause is FaultCause.DISK_FULL
+
+
+def test_an_image_larger_than_the_free_disk_is_not_even_fetched(qemu: QemuWorld) -> None:
+    huge = dataclasses.replace(image_of(tiny.image(), "raw"), size_bytes=1 << 60)
+    assert failure_to_spawn(qemu, huge).cause is FaultCause.DISK_FULL
