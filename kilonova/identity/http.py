@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from kilonova.domain.errors import Forbidden, NotFound
 from kilonova.identity import people
@@ -30,9 +31,18 @@ def identity_app(identity: EmbeddedIdentity, *, catalog: Catalog, public_url: st
     routes = [
         Route(path, endpoint(handler, room), methods=[method]) for method, path, handler in (*_ROUTES, *people.ROUTES)
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _unrouted})
+    app = _Mounted(routes=routes, exception_handlers={HTTPException: _unrouted})
     app.router.redirect_slashes = False
     return app
+
+
+class _Mounted(Starlette):
+    """Answers at the bare address of its mount as at the one with a slash, rather than by a redirect."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == scope.get("root_path"):
+            scope = {**scope, "path": scope["path"] + "/"}
+        await super().__call__(scope, receive, send)
 
 
 def _unrouted(_: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ _EXACT: Final = ("id", "name", "status", "visibility", "owner", "disk_format", "
 _TRUTHS: Final = ("protected", "os_hidden")
 _NUMBERS: Final = ("min_disk", "min_ram", "size", "virtual_size")
 _TEXTS: Final = ("checksum", "os_hash_algo", "os_hash_value")
-_SORTS: Final = (*_EXACT, *_TRUTHS, *_NUMBERS, "created_at", "updated_at")
+_SORTS: Final = (*_EXACT, *_NUMBERS, "created_at", "updated_at")
 _PAGING: Final = ("limit", "marker", "sort", "sort_key", "sort_dir", "tag")
 _UNREAD: Final = ("size_min", "size_max", "created_at", "updated_at", "member_status", "changes-since")
 

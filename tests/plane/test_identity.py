@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from kilonova.api.front import Front
 from kilonova.domain.errors import Unauthenticated
 from kilonova.domain.model import SECOND, Instant
 from kilonova.identity.catalog import Catalog
@@ -373,6 +374,14 @@ def test_versions_are_told_without_a_token(cloud: Cloud) -> None:
     assert [value["id"] for value in choices.json()["versions"]["values"]] == ["v3.14"]
     assert version.status_code == 200
     assert version.json()["version"]["links"] == [{"rel": "self", "href": "http://cloud.example:8774/identity/v3/"}]
+
+
+def test_the_bare_address_of_the_service_is_answered_without_a_redirect(cloud: Cloud) -> None:
+    front = AsgiClient(Front({"/identity": identity_app(cloud.identity, catalog=Catalog())}))
+    for path in ("/identity", "/identity/"):
+        response = front("GET", path)
+        assert response.status_code == 300
+        assert response.headers["location"] == "http://cloud.example:8774/identity/v3/"
 
 
 def test_forwarding_headers_have_no_say_in_links(cloud: Cloud) -> None:

@@ -82,6 +82,7 @@ def test_both_ways_to_ask_for_an_order(parameters: list[tuple[str, str]], sort: 
         ("sort", "colour:asc"),
         ("sort", "name:up"),
         ("sort_key", "properties"),
+        ("sort_key", "protected"),
         ("protected", "maybe"),
         ("size", "big"),
         ("size_min", "3"),
