@@ -60,7 +60,7 @@ class Cloud:
         from kilonova.images.guests import tiny
 
         people = bootstrap_identity(self.identity.records, password=password)
-        offer = OfferedImage(name="tiny", data=tiny.image(), disk_format="raw", owner=people.admin_project_id, properties={})
+        offer = OfferedImage(name="tiny", data=tiny.image(), owner=people.admin_project_id, properties={})
         self.images.ensure_image(offer)
         with self.database.transaction() as tx:
             seed_flavors(tx, self.plane.now())

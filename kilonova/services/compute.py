@@ -9,9 +9,8 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from kilonova.domain.changes import Phase
@@ -25,6 +24,9 @@ from kilonova.services.door import Door, Failure, HostReport, NodeReport, Observ
 from kilonova.services.settings import ServiceSettings
 
 _log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS: Final = 10.0
+"""How long a stop waits for operations in hand."""
 
 
 class ImageFetcher(Protocol):
@@ -49,7 +51,8 @@ class Agent:
         self._settings = settings
         self._working: dict[int, Work] = {}
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._idle = threading.Condition(self._lock)
+        self._is_concurrent = False
 
     def start(self, *, concurrently: bool) -> None:
         """Adopt what runs on the host and say that it is there; then it is ready for ``step``.
@@ -59,14 +62,13 @@ class Agent:
         self._driver.start(self._heard)
         self.beat()
         self.compare()
-        if concurrently:
-            workers = self._settings.max_concurrent_builds
-            self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"agent-{self.host}")
+        self._is_concurrent = concurrently
 
     def stop(self) -> None:
-        """Finish what is in hand and let go of the guests; they keep running."""
-        if self._pool:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        """Finish what ends soon and let go of the guests, which keep running; the rest is the next run's."""
+        with self._idle:
+            if not self._idle.wait_for(lambda: not self._working, _PATIENCE_SECONDS):
+                _log.warning("%d operations on %s go on at the next start", len(self._working), self.host)
         self._driver.close()
 
     def step(self) -> bool:
@@ -78,8 +80,9 @@ class Agent:
         for work in fetched:
             with self._lock:
                 self._working[work.action_id] = work
-            if self._pool:
-                self._pool.submit(self._perform, work)
+            if self._is_concurrent:
+                name = f"{work.operation} {work.instance.uuid}"
+                threading.Thread(target=self._perform, args=(work,), name=name, daemon=True).start()
             else:
                 self._perform(work)
         return bool(fetched)
@@ -149,8 +152,9 @@ class Agent:
             # The lease runs out, and then this operation is given out again.
             _log.exception("Could not report %s of %s", work.operation, work.instance.uuid)
         finally:
-            with self._lock:
+            with self._idle:
                 self._working.pop(work.action_id, None)
+                self._idle.notify_all()
             self.prod()
 
     def _outcome(self, operation: Operation, work: Work) -> PhaseReport:

@@ -7,6 +7,8 @@ nothing in memory but heartbeats that are about to be written: whatever it knows
 import logging
 from collections.abc import Sequence
 
+from sqlalchemy import Connection
+
 from kilonova.bus import CONDUCTOR, Bus
 from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import StaleRecord
@@ -27,6 +29,8 @@ from kilonova.store.database import Database, Transaction
 _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 5
+_WINDOW = 500
+"""Open actions of a host that are looked at together."""
 _HOPELESS = frozenset({FaultCause.IMAGE_CORRUPT, FaultCause.IMAGE_REFUSED, FaultCause.IMAGE_TOO_LARGE})
 """Causes that no other host would mend."""
 
@@ -67,17 +71,12 @@ class Conductor:
         is given to this one at once, and drivers can be called twice.
         """
         now = self._clock()
+        with self._database.read() as connection:
+            waiting = _fresh(connection, host, run_id, now)[:limit]
+        if not waiting:
+            return []
+        until = after(now, self._settings.instance_lease)
         with self._database.transaction() as tx:
-            oldest: dict[str, InstanceAction] = {}
-            for action in ledger.list_host_actions(tx.connection, host, limit=10 * limit):
-                oldest.setdefault(action.instance_uuid, action)
-            fresh = [action for action in oldest.values() if not _in_hand(action, run_id, now)][:limit]
-            until = after(now, self._settings.instance_lease)
-            leased = [
-                action
-                for action in fresh
-                if ledger.lease_action(tx.connection, action.id, owner=run_id, until=until, now=now)
-            ]
             return [
                 Work(
                     action_id=action.id,
@@ -86,7 +85,8 @@ class Conductor:
                     parameters=action.parameters,
                     deadline_at=action.deadline_at,
                 )
-                for action in leased
+                for action in waiting
+                if ledger.lease_action(tx.connection, action.id, owner=run_id, until=until, now=now)
             ]
 
     def report(self, report: PhaseReport) -> None:
@@ -184,6 +184,14 @@ class Conductor:
             changes.save(tx, change)
             ledger.assign_action(tx.connection, action.id, host=None)
             tx.after_commit(lambda: self._bus.prod(CONDUCTOR))
+
+
+def _fresh(connection: Connection, host: str, run_id: str, now: Instant) -> list[InstanceAction]:
+    """The oldest open action of each instance of the host, unless this run has it in hand."""
+    oldest: dict[str, InstanceAction] = {}
+    for action in ledger.list_host_actions(connection, host, limit=_WINDOW):
+        oldest.setdefault(action.instance_uuid, action)
+    return [action for action in oldest.values() if not _in_hand(action, run_id, now)]
 
 
 def _in_hand(action: InstanceAction, run_id: str, now: Instant) -> bool:

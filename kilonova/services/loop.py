@@ -49,12 +49,19 @@ class Loop:
         """One step in the caller's thread; what it raises is the caller's."""
         return self._step()
 
+    def turn(self) -> float:
+        """One step as the thread takes it: never raises. Returns the seconds until the next, if nobody prods."""
+        if self._guarded_step():
+            return 0.0
+        return self._period_seconds * (1 + min(self._failures, _MOST_PERIODS_OF_BACKOFF))
+
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while True:
+            # Cleared before the look at `stopping`, so that the prod of a stop is never the one that is cleared.
             self._prodded.clear()
-            if self._guarded_step():
-                continue
-            self._prodded.wait(self._period_seconds * (1 + min(self._failures, _MOST_PERIODS_OF_BACKOFF)))
+            if self._stopping.is_set():
+                return
+            self._prodded.wait(self.turn())
 
     def _guarded_step(self) -> bool:
         try:
