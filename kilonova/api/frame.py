@@ -1,0 +1,98 @@
+"""What every surface of the API shares: requests are read within bounds, answered in a pool, logged, and never lost."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Final
+
+from kilonova.api.errors import refused, status_of
+from kilonova.api.http import MAX_BODY_BYTES, Incoming, Receive, Reply, Scope, Send, read_request, send_reply
+from kilonova.domain.errors import KilonovaError
+
+_log: Final = logging.getLogger("kilonova.api")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a request will be answered. ``is_quick``: in microseconds, so that it needs no thread of its own.
+
+    ``shows_request_id`` is false for the few documents that Nova serves in front of its pipeline.
+    """
+
+    answer: Callable[[], Reply]
+    is_quick: bool = False
+    shows_request_id: bool = True
+
+
+class Frame:
+    """Runs plans. ``threads`` bounds how many requests are worked on at once; more wait their turn."""
+
+    def __init__(
+        self, *, threads: int = 8, link_prefix: str | None = None, max_body: int = MAX_BODY_BYTES
+    ) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="api")
+        self._link_prefix = link_prefix
+        self._max_body = max_body
+
+    async def serve(
+        self, plan: Callable[[Incoming], Plan], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer one ASGI request with what ``plan`` says."""
+        started = perf_counter_ns()
+        try:
+            incoming = await read_request(
+                scope, receive, link_prefix=self._link_prefix, max_body=self._max_body
+            )
+        except ConnectionAbortedError:
+            return
+        except KilonovaError as error:
+            await send_reply(send, refused(error), None)
+            _log.info("%s %s %d", scope["method"], scope["path"], status_of(error))
+            return
+        planned = plan(incoming)
+        if planned.is_quick:
+            reply = safely(planned.answer, incoming.request_id)
+        else:
+            loop = asyncio.get_running_loop()
+            reply = await loop.run_in_executor(self._pool, safely, planned.answer, incoming.request_id)
+        await send_reply(send, reply, incoming.request_id if planned.shows_request_id else None)
+        _note(incoming, reply, started)
+
+    def close(self) -> None:
+        """Let what is being answered end, and end the threads."""
+        self._pool.shutdown()
+
+
+def safely(answer: Callable[[], Reply], request_id: str) -> Reply:
+    """The answer, or the reply to the error that it ended in; one that nobody foresaw is logged whole."""
+    try:
+        return answer()
+    except Exception as error:  # noqa: BLE001  whatever it was, the caller gets a reply and the operator a record
+        return complaint(error, request_id)
+
+
+def complaint(error: Exception, request_id: str) -> Reply:
+    """The reply to an error; what nobody foresaw, and what the operator should know, goes to the log as well."""
+    reply = refused(error)
+    if reply.status == 500:
+        _log.error("request %s failed", request_id, exc_info=error, extra={"request_id": request_id})
+    elif reply.status >= 503:
+        _log.warning("request %s: %s", request_id, error, extra={"request_id": request_id})
+    return reply
+
+
+def _note(incoming: Incoming, reply: Reply, started: int) -> None:
+    micros = (perf_counter_ns() - started) // 1000
+    _log.info(
+        "%s %s %d %dB %dus %s",
+        incoming.method,
+        incoming.root + incoming.path,
+        reply.status,
+        len(reply.body),
+        micros,
+        incoming.request_id,
+        extra={"request_id": incoming.request_id, "status": reply.status, "micros": micros},
+    )

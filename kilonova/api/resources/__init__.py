@@ -1,0 +1,26 @@
+"""The nouns of the API, one file each; ``ROUTES`` has the rows of them all."""
+
+from typing import Final
+
+from kilonova.api.resources import (
+    flavors,
+    hypervisors,
+    instance_actions,
+    limits,
+    server_actions,
+    server_parts,
+    servers,
+    services,
+)
+from kilonova.api.routes import Route
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *servers.ROUTES,
+    *server_actions.ROUTES,
+    *server_parts.ROUTES,
+    *instance_actions.ROUTES,
+    *flavors.ROUTES,
+    *limits.ROUTES,
+    *services.ROUTES,
+    *hypervisors.ROUTES,
+)

@@ -1,0 +1,72 @@
+"""``POST /servers/{id}/action``: one route a key, most of them made from the table of operations (contract §6.6)."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from kilonova.api.call import Call
+from kilonova.api.routes import Route, route
+from kilonova.api.schemas import servers as schemas
+from kilonova.api.schemas.validation import Schema
+from kilonova.domain.operations import REQUESTED, Operation
+from kilonova.wire.version import Versioned
+
+_PATH: Final = "/servers/{server_id}/action"
+
+
+def _act(operations: tuple[Operation, ...]) -> Callable[[Call], None]:
+    """What an action's key does; a key with several rows picks one by the ``type`` in its value."""
+    by_variant = {operation.variant: operation for operation in operations}
+
+    def act(call: Call) -> None:
+        (value,) = call.body.values()
+        parameters: dict[str, Any] = value if isinstance(value, dict) else {}
+        variant = parameters["type"].upper() if None not in by_variant else None
+        call.plane.act(
+            call.request, call.server, by_variant[variant], parameters, may_override_lock=call.is_admin
+        )
+
+    return act
+
+
+def console_output(call: Call) -> dict[str, str]:
+    """``os-getConsoleOutput``: the whole log, or its last ``length`` lines (contract §6.6.2)."""
+    (value,) = call.body.values()
+    length = (value or {}).get("length")
+    lines = None if length is None or int(length) == -1 else int(length)
+    return {"output": call.plane.console_output(call.server, lines=lines)}
+
+
+def gone(call: Call) -> None:
+    """Never called: what is gone is refused before."""
+    raise LookupError(call.path)
+
+
+def _of_operation(key: str, operations: tuple[Operation, ...]) -> Route:
+    first = operations[0]
+    return route(
+        "POST",
+        _PATH,
+        _act(operations),
+        policy=first.policy,
+        action=key,
+        since=first.since,
+        until=first.until,
+        status=first.status,
+        body=schemas.of_action(key),
+    )
+
+
+_KEYS: Final = dict.fromkeys(key for key, _ in REQUESTED)
+
+ROUTES: Final = (
+    *(_of_operation(key, tuple(row for (each, _), row in REQUESTED.items() if each == key)) for key in _KEYS),
+    route(
+        "POST",
+        _PATH,
+        console_output,
+        policy="os_compute_api:os-console-output",
+        action="os-getConsoleOutput",
+        body=Versioned[Schema | None](("2.1", Schema(schemas.CONSOLE_OUTPUT))),
+    ),
+    route("POST", _PATH, gone, policy="os_compute_api:servers:show", action="resetNetwork", is_gone=True),
+)

@@ -1,0 +1,229 @@
+"""``/servers``: list, show, create, update, delete (contract §6.1)."""
+
+import json
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kilonova.api.call import Accepted, Call, Page, Plain, Shown
+from kilonova.api.paging import page_limit, page_of
+from kilonova.api.resources.server_listing import listed
+from kilonova.api.resources.server_views import BRIEF, CREATED, DETAIL, FULL, UPDATED, view_of
+from kilonova.api.routes import Many, One, route
+from kilonova.api.schemas import servers as schemas
+from kilonova.api.schemas.types import NOTHING, truth
+from kilonova.domain.errors import Invalid, NotSupported, QuotaExceeded
+from kilonova.domain.model import Instance
+from kilonova.services.servers import ServerOrder, ServerUpdate
+
+_RULE: Final = "os_compute_api:servers:"
+_PASSWORD_LENGTH: Final = 12
+_PASSWORD_SYMBOLS: Final = "".join(
+    each for each in string.ascii_letters + string.digits if each not in "0O1lI"
+)
+"""Letters and digits that nobody mistakes for another."""
+
+_NOT_YET: Final = {
+    "personality": "Kilonova does not inject files.",
+    "block_device_mapping": "Kilonova does not boot from volumes yet.",
+    "block_device_mapping_v2": "Kilonova does not boot from volumes yet.",
+    "trusted_image_certificates": "Kilonova does not check images against certificates yet.",
+}
+
+
+def show(call: Call) -> Shown:
+    """``GET /servers/{id}``."""
+    return Shown(record=call.server, view=view_of(call, [call.server]))
+
+
+def index(call: Call) -> Page:
+    """``GET /servers``."""
+    found = listed(call, all_tenants_rule=_RULE + "index:get_all_tenants")
+    return page_of(found, page_limit(call), id_of=_uuid)
+
+
+def detail(call: Call) -> Page:
+    """``GET /servers/detail``."""
+    found = listed(call, all_tenants_rule=_RULE + "detail:get_all_tenants")
+    return page_of(found, page_limit(call), id_of=_uuid, view=view_of(call, found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """A server just accepted, with what only its owner is told, and only now."""
+
+    server: Instance
+    security_groups: list[dict[str, Any]]
+    admin_pass: str | None
+
+
+def create(call: Call) -> Accepted:
+    """``POST /servers``. The password is told once and kept nowhere."""
+    wanted: dict[str, Any] = call.body["server"]
+    for key, text in _NOT_YET.items():
+        if wanted.get(key):
+            raise NotSupported(text)
+    if wanted.get("key_name") is not None:
+        raise Invalid("Invalid key_name provided.")
+    check_metadata(call, wanted.get("metadata", {}))
+    order = _order(call, wanted)
+    server = call.plane.create_server(call.request, order)
+    if truth(wanted.get("return_reservation_id", False)):
+        return Accepted(body=Plain({"reservation_id": server.reservation_id}))
+    shows_password = call.plane.settings.enable_instance_password
+    ordered = Ordered(
+        server=server,
+        security_groups=[{"name": name} for name in order.security_groups],
+        admin_pass=(wanted.get("adminPass") or _password()) if shows_password else None,
+    )
+    return Accepted(body=ordered, location=call.links.to(f"servers/{server.uuid}"))
+
+
+def update(call: Call) -> Shown:
+    """``PUT /servers/{id}``: name, description, host name, addresses for access, disk configuration."""
+    wanted = call.body["server"]
+    changes = {_UPDATED_FIELDS[key]: _stripped(value) for key, value in wanted.items()}
+    server = call.plane.update_server(call.request, call.server, ServerUpdate(changes=changes))
+    return Shown(record=server, view=view_of(call, [server]))
+
+
+def delete(call: Call) -> None:
+    """``DELETE /servers/{id}``."""
+    call.plane.delete_server(call.request, call.server, may_override_lock=call.is_admin)
+
+
+_UPDATED_FIELDS: Final = {
+    "name": "display_name",
+    "description": "display_description",
+    "hostname": "hostname",
+    "accessIPv4": "access_ip_v4",
+    "accessIPv6": "access_ip_v6",
+    "OS-DCF:diskConfig": "disk_config",
+}
+
+
+def _uuid(server: Instance) -> str:
+    return server.uuid
+
+
+def _password() -> str:
+    return "".join(secrets.choice(_PASSWORD_SYMBOLS) for _ in range(_PASSWORD_LENGTH))
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
+    zone, host, node = _where(call, wanted)
+    least, most = _counts(wanted)
+    if "hostname" in wanted and most > 1:
+        raise Invalid("Cannot specify a hostname when creating more than one server.")
+    return ServerOrder(
+        name=wanted["name"].strip(),
+        flavorid=flavorid_of(wanted["flavorRef"]),
+        project_id=call.caller.project_id or "",
+        user_id=call.caller.user_id,
+        image_id=wanted.get("imageRef") or None,
+        metadata=wanted.get("metadata", {}),
+        description=_stripped(wanted.get("description")),
+        hostname=wanted.get("hostname"),
+        availability_zone=zone,
+        host=host,
+        node=node,
+        user_data=wanted.get("user_data"),
+        config_drive=truth(wanted.get("config_drive", False)),
+        tags=tuple(sorted(set(wanted.get("tags", ())))),
+        networks=_networks(wanted),
+        hints=_hints(call.body),
+        security_groups=_groups(wanted),
+        disk_config=wanted.get("OS-DCF:diskConfig", "MANUAL"),
+        access_ip_v4=wanted.get("accessIPv4", ""),
+        access_ip_v6=wanted.get("accessIPv6", ""),
+        min_count=least,
+        max_count=most,
+    )
+
+
+def flavorid_of(reference: str | int) -> str:
+    """The id in a flavor reference, which may be the flavor's address (contract §6.1)."""
+    return str(reference).rstrip("/").rpartition("/")[2]
+
+
+def _where(call: Call, wanted: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Zone, host and node: forced in the zone's text, or asked for by name, each under a policy of its own."""
+    parts = (wanted.get("availability_zone") or "").split(":")
+    if len(parts) > 3:
+        raise Invalid(f"Invalid availability zone: {wanted['availability_zone']}")
+    zone, forced_host, forced_node = (part or None for part in [*parts, "", ""][:3])
+    if forced_host or forced_node:
+        call.check(_RULE + "create:forced_host")
+    host, node = wanted.get("host"), wanted.get("hypervisor_hostname")
+    if host or node:
+        call.check("compute:servers:create:requested_destination")
+        if forced_host or forced_node:
+            raise Invalid("A host cannot be asked for and forced at the same time.")
+    return zone, forced_host or host, forced_node or node
+
+
+def _counts(wanted: dict[str, Any]) -> tuple[int, int]:
+    least = int(wanted.get("min_count", 1))
+    most = int(wanted.get("max_count", least))
+    if least > most:
+        raise Invalid("min_count must be <= max_count")
+    return least, most
+
+
+def check_metadata(call: Call, metadata: Mapping[str, str]) -> None:
+    """QuotaExceeded where there are more items than ``[quota] metadata_items`` allows."""
+    most = call.plane.settings.limits["metadata_items"]
+    if most >= 0 and len(metadata) > most:
+        raise QuotaExceeded(f"Maximum number of metadata items exceeds {most}")
+
+
+def _networks(wanted: dict[str, Any]) -> str | tuple[Mapping[str, Any], ...]:
+    networks = wanted.get("networks", "auto")
+    return networks if isinstance(networks, str) else tuple(networks)
+
+
+def _groups(wanted: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(group["name"] for group in wanted.get("security_groups", ()) if group.get("name"))) or (
+        "default",
+    )
+
+
+def _hints(body: dict[str, Any]) -> dict[str, list[Any]]:
+    """The scheduler hints; every value is a list, as the view shows them (contract §6.3)."""
+    hints = body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
+    if hints.get("group"):
+        raise Invalid(f"Instance group {hints['group']} could not be found.")
+    return {key: value if isinstance(value, list) else [value] for key, value in json.loads(json.dumps(hints)).items()}
+
+
+ROUTES: Final = (
+    route("GET", "/servers", index, policy=_RULE + "index", query=schemas.LIST, returns=Many(shape=BRIEF, key="servers")),
+    route(
+        "GET",
+        "/servers/detail",
+        detail,
+        policy=_RULE + "detail",
+        query=schemas.LIST,
+        returns=Many(shape=DETAIL, key="servers"),
+    ),
+    route(
+        "POST",
+        "/servers",
+        create,
+        policy=_RULE + "create",
+        status=202,
+        body=schemas.CREATE,
+        returns=One(shape=CREATED),
+    ),
+    route("GET", "/servers/{server_id}", show, policy=_RULE + "show", query=NOTHING, returns=One(shape=FULL)),
+    route(
+        "PUT", "/servers/{server_id}", update, policy=_RULE + "update", body=schemas.UPDATE, returns=One(shape=UPDATED)
+    ),
+    route("DELETE", "/servers/{server_id}", delete, policy=_RULE + "delete", status=204),
+)

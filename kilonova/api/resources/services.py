@@ -1,0 +1,141 @@
+"""``/os-services`` and ``/os-availability-zone``: who is at work, and where (contract §1, §2.2)."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kilonova.api.call import Call, Page
+from kilonova.api.routes import Many, Route, route
+from kilonova.api.schemas.types import NOTHING, STRING, param, query
+from kilonova.api.shape import Shape, field
+from kilonova.domain.model import Service
+from kilonova.store import fleet
+from kilonova.wire.times import naive
+
+_COMPUTE: Final = "nova-compute"
+_HIDDEN: Final = frozenset({"nova-osapi_compute", "nova-metadata"})
+"""Services that Nova never lists (contract §1.2)."""
+
+
+def zone_of(service: Service, call: Call) -> str:
+    """The zone of a service; compute hosts are in the default one until there are aggregates (contract §1.6)."""
+    settings = call.plane.settings
+    if service.binary == _COMPUTE:
+        return settings.default_availability_zone
+    return settings.internal_service_availability_zone
+
+
+def is_up(service: Service, call: Call) -> bool:
+    """Whether the service beat lately, by the control plane's clock."""
+    down = call.plane.settings.service_down_seconds
+    return service.is_up(call.plane.now(), service_down_seconds=down)
+
+
+def state_of(service: Service, call: Call) -> str:
+    """``up`` or ``down``."""
+    return "up" if is_up(service, call) else "down"
+
+
+def status_of(service: Service) -> str:
+    """``enabled`` or ``disabled``."""
+    return "disabled" if service.disabled else "enabled"
+
+
+def _updated(service: Service) -> str | None:
+    return None if service.updated_at is None else naive(service.updated_at)
+
+
+SERVICE: Final = Shape(
+    "service",
+    field("id", "id", until="2.52"),
+    field("id", "uuid", since="2.53"),
+    field("binary", "binary"),
+    field("host", "host"),
+    field("zone", zone_of),
+    field("status", lambda service, call: status_of(service)),
+    field("state", state_of),
+    field("updated_at", lambda service, call: _updated(service)),
+    field("disabled_reason", "disabled_reason"),
+    field("forced_down", "forced_down", since="2.11"),
+)
+
+
+def index(call: Call) -> Page:
+    """``GET /os-services``."""
+    return Page(records=_listed(call, host=call.first("host") or None, binary=call.first("binary") or None))
+
+
+def zones(call: Call) -> dict[str, Any]:
+    """``GET /os-availability-zone``: the zones that servers can be in, without their hosts."""
+    internal = call.plane.settings.internal_service_availability_zone
+    return _zones(call, hidden=internal, has_hosts=False)
+
+
+def zones_detail(call: Call) -> dict[str, Any]:
+    """``GET /os-availability-zone/detail``: every zone, with its hosts and services."""
+    return _zones(call, hidden=None, has_hosts=True)
+
+
+def _listed(call: Call, *, host: str | None = None, binary: str | None = None) -> list[Service]:
+    with call.plane.database.read() as connection:
+        found = fleet.list_services(connection, host=host, binary=binary)
+    return [service for service in found if service.binary not in _HIDDEN]
+
+
+def _zones(call: Call, *, hidden: str | None, has_hosts: bool) -> dict[str, Any]:
+    """A zone is available if one of its services is enabled, be it up or not (contract §2.2)."""
+    members: dict[str, list[Service]] = {}
+    for service in _listed(call):
+        members.setdefault(zone_of(service, call), []).append(service)
+    members.pop(hidden or "", None)
+    available = {
+        zone: enabled for zone, each in members.items() if (enabled := [s for s in each if not s.disabled])
+    }
+    found = [
+        _zone(zone, is_available=True, hosts=_hosts(available[zone], call) if has_hosts else None)
+        for zone in sorted(available)
+    ]
+    found += [
+        _zone(zone, is_available=False, hosts=None) for zone in sorted(members) if zone not in available
+    ]
+    return {"availabilityZoneInfo": found}
+
+
+def _zone(name: str, *, is_available: bool, hosts: dict[str, Any] | None) -> dict[str, Any]:
+    return {"zoneName": name, "zoneState": {"available": is_available}, "hosts": hosts}
+
+
+def _hosts(services: Sequence[Service], call: Call) -> dict[str, Any]:
+    found: dict[str, dict[str, Any]] = {}
+    for service in services:
+        found.setdefault(service.host, {})[service.binary] = {
+            "available": is_up(service, call),
+            "active": not service.disabled,
+            "updated_at": _updated(service),
+        }
+    return found
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    route(
+        "GET",
+        "/os-services",
+        index,
+        policy="os_compute_api:os-services:list",
+        query=query(param("host", STRING), param("binary", STRING), strict="2.75"),
+        returns=Many(shape=SERVICE, key="services"),
+    ),
+    route(
+        "GET",
+        "/os-availability-zone",
+        zones,
+        policy="os_compute_api:os-availability-zone:list",
+        query=NOTHING,
+    ),
+    route(
+        "GET",
+        "/os-availability-zone/detail",
+        zones_detail,
+        policy="os_compute_api:os-availability-zone:detail",
+        query=NOTHING,
+    ),
+)

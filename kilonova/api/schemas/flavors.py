@@ -1,0 +1,50 @@
+"""The schemas of ``/flavors`` (contract §11.6)."""
+
+from typing import Any, Final
+
+from kilonova.api.schemas.types import BOOLEAN, DESCRIPTION, NAME, PAGING, STRING, param, query, the
+from kilonova.api.schemas.validation import Schema
+from kilonova.wire.version import Versioned
+
+_MOST: Final = 0x7FFFFFFF
+
+
+def _size(least: int) -> dict[str, Any]:
+    return {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": least, "maximum": _MOST, "minLength": 1}
+
+
+_SIZES: Final = {
+    "name": NAME,
+    "id": {
+        "oneOf": [
+            {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^(?! )[a-zA-Z0-9. _-]+(?<! )$"},
+            {"type": ["integer", "null"]},
+        ]
+    },
+    "ram": _size(1),
+    "vcpus": _size(1),
+    "disk": _size(0),
+    "OS-FLV-EXT-DATA:ephemeral": _size(0),
+    "swap": _size(0),
+    "rxtx_factor": {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$", "minimum": 0, "minLength": 1},
+    "os-flavor-access:is_public": BOOLEAN,
+}
+
+
+def _create(properties: dict[str, Any]) -> Schema:
+    flavor = the(properties, required=("name", "ram", "vcpus", "disk"))
+    return Schema(the({"flavor": flavor}, required=("flavor",)))
+
+
+CREATE: Final[Versioned[Schema | None]] = Versioned(
+    ("2.1", _create(_SIZES)),
+    ("2.55", _create({**_SIZES, "description": DESCRIPTION})),
+)
+
+LIST: Final = query(
+    *PAGING,
+    *(param(name) for name in ("sort_key", "is_public", "minRam", "minDisk")),
+    param("sort_dir", {"type": "string", "enum": ["asc", "desc"]}),
+    param("name", STRING, since="2.102"),
+    strict="2.75",
+)

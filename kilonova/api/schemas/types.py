@@ -1,0 +1,93 @@
+"""The values that many schemas share, and how schemas grow over the microversions."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kilonova.api.schemas.validation import Schema
+from kilonova.wire.version import Microversion, Span, Versioned
+
+Json = Mapping[str, Any]
+
+BOOLEAN: Final[Json] = {
+    "type": ["boolean", "string"],
+    "enum": [
+        *(True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"),
+        *(False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"),
+    ],
+}
+_TRUE: Final = frozenset({"true", "1", "on", "yes"})
+
+NAME: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 255, "format": "name"}
+DESCRIPTION: Final[Json] = {"type": ["string", "null"], "minLength": 0, "maxLength": 255, "format": "printable"}
+FQDN: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
+HOSTNAME: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-zA-Z0-9-]+$"}
+NON_NEGATIVE: Final[Json] = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": 0, "minLength": 1}
+POSITIVE: Final[Json] = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": 1, "minLength": 1}
+STRING: Final[Json] = {"type": "string", "maxLength": 255}
+DATE_TIME: Final[Json] = {"type": "string", "format": "date-time"}
+METADATA: Final[Json] = {
+    "type": "object",
+    "patternProperties": {"^[a-zA-Z0-9-_:. ]{1,255}$": {"type": "string", "maxLength": 255}},
+    "additionalProperties": False,
+}
+DISK_CONFIG: Final[Json] = {"type": "string", "enum": ["AUTO", "MANUAL"]}
+IMAGE_REF: Final[Json] = {"type": "string", "format": "uuid"}
+FLAVOR_REF: Final[Json] = {"type": ["string", "integer"], "pattern": "^[a-zA-Z0-9. _-]*$", "minLength": 1}
+TAG: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}
+
+
+def truth(value: bool | str) -> bool:
+    """What a value of ``BOOLEAN`` means."""
+    return value if isinstance(value, bool) else value.lower() in _TRUE
+
+
+def the(properties: Json, *, required: tuple[str, ...] = (), extra: bool = False) -> dict[str, Any]:
+    """An object with these properties; the order of keywords is that in which Nova's texts name the first error."""
+    document: dict[str, Any] = {"type": "object", "properties": dict(properties)}
+    if required:
+        document["required"] = list(required)
+    return {**document, "additionalProperties": extra}
+
+
+def body(document: Json) -> Versioned[Schema | None]:
+    """One schema for all versions."""
+    return Versioned(("2.1", Schema(document)))
+
+
+Param = tuple[str, Json, str, str | None]
+"""A query parameter: name, schema of one value, since, until."""
+
+
+def param(name: str, value: Json = STRING, *, since: str = "2.1", until: str | None = None) -> Param:
+    """A parameter that may be repeated."""
+    return name, value, since, until
+
+
+def query(*params: Param, strict: str | None = "2.102", pattern: str | None = None) -> Versioned[Schema | None]:
+    """The schemas of a query: parameters come and go, and from ``strict`` on an unknown one is an error.
+
+    ``pattern`` is a form of names that is let through to the handler. Unknown ones below ``strict`` are dropped
+    before the handler sees them (contract §0.7).
+    """
+    edges = {"2.1", *(since for _, _, since, _ in params)} | ({strict} if strict else set())
+    edges |= {str(end) for _, _, since, until in params if (end := Span.of(since, until).after)}
+    ordered = sorted(map(Microversion.parse, edges))
+    return Versioned(*((str(each), _query_at(each, params, strict, pattern)) for each in ordered))
+
+
+def _query_at(version: Microversion, params: tuple[Param, ...], strict: str | None, pattern: str | None) -> Schema:
+    known = {
+        name: {"type": "array", "items": value}
+        for name, value, since, until in params
+        if Span.of(since, until).has(version)
+    }
+    document: dict[str, Any] = {"type": "object", "properties": known}
+    if pattern:
+        document["patternProperties"] = {pattern: {"type": "array"}}
+    document["additionalProperties"] = strict is None or version < Microversion.parse(strict)
+    return Schema(document, is_query=True)
+
+
+PAGING: Final[tuple[Param, ...]] = (param("limit", NON_NEGATIVE), param("marker"))
+NOTHING: Final = query()
+"""No parameters; an error from 2.102 on."""
