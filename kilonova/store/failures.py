@@ -9,13 +9,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from kilonova.domain.errors import Unavailable
+from kilonova.domain.errors import Invalid, KilonovaError, Unavailable
 
 _POSTGRESQL_CONTENTION: Final = frozenset({"40001", "40P01", "55P03"})
 _MARIADB_CONTENTION: Final = frozenset({1020, 1205, 1213})
 _POSTGRESQL_FULL: Final = frozenset({"53100"})
 _MARIADB_FULL: Final = frozenset({1021, 1114})
 _SQLITE_FULL: Final = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"})
+_SQLITE_UNWRITABLE: Final = frozenset({"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_IOERR_READ"})
 _SQLITE_BUSY: Final = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"})
 
 
@@ -25,10 +26,15 @@ class Contention(Unavailable):
 
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
-    """Raise ``Contention`` or ``Unavailable`` for what the database says of itself; leave all else as it is."""
+    """Raise ``Contention`` or ``Unavailable`` for what the database says of itself, and leave all else as it is.
+
+    Text that no database, or not every one, can hold is ``Invalid``.
+    """
     driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise Invalid("Invalid input received: half a surrogate pair is no text") from error
     except PoolTimeout as error:
         raise Unavailable("The database is busy; try again.", detail=str(error)) from error
     except DBAPIError as error:
@@ -37,24 +43,31 @@ def translated(engine: Engine) -> Iterator[None]:
             raise
         raise meaning from error
     except driver_error as error:  # from the few statements that run on the driver's own cursor
-        meaning = _meaning(error, lost=False)
+        meaning = _meaning(error, lost=engine.dialect.is_disconnect(error, None, None))
         if meaning is None:
             raise
         raise meaning from error
 
 
-def _meaning(error: BaseException | None, *, lost: bool) -> Unavailable | None:
+def _meaning(error: BaseException | None, *, lost: bool) -> KilonovaError | None:
     detail = f"{type(error).__name__}: {error}"
+    if "NUL (0x00)" in detail:  # PostgreSQL's driver; other databases keep it
+        return Invalid("Invalid input received: text must not have a NUL character")
     if _is_contention(error):
         return Contention("The database was busy with the same records; try again.", detail=detail)
+    outage = _outage(error, lost=lost)
+    return None if outage is None else Unavailable(outage, detail=detail)
+
+
+def _outage(error: BaseException | None, *, lost: bool) -> str | None:
     if _is_full(error):
-        return Unavailable("The database's disk is full: nothing can be kept until there is space.", detail=detail)
+        return "The database's disk is full: nothing can be kept until there is space."
     if _name(error) in _SQLITE_BUSY:
-        return Unavailable("The database is locked by another process; try again.", detail=detail)
-    if _name(error) in {"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR"}:
-        return Unavailable("The database cannot be written.", detail=detail)
+        return "The database is locked by another process; try again."
+    if _name(error) in _SQLITE_UNWRITABLE:
+        return "The database cannot be read or written."
     if lost or _cannot_connect(error):
-        return Unavailable("The database does not answer; try again.", detail=detail)
+        return "The database does not answer; try again."
     return None
 
 

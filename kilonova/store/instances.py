@@ -31,6 +31,7 @@ _VM: Final[Mapping[str, VmState]] = {str(state): state for state in VmState}
 _TASK: Final[Mapping[str | None, TaskState | None]] = {None: None, **{str(state): state for state in TaskState}}
 _POWER: Final[Mapping[int, PowerState]] = {int(state): state for state in PowerState}
 _BY_UUID: Final = f"SELECT {', '.join(Instance._fields)} FROM instances WHERE uuid = ?"  # noqa: S608  all constants
+_NAME_LENGTH: Final = 255
 _NEWEST_FIRST: Final = (("created_at", True), ("id", True))
 
 
@@ -161,6 +162,8 @@ def _life(query: InstanceQuery) -> Iterable[ColumnElement[bool]]:
 
 def _named(pattern: str, dialect: str) -> ColumnElement[bool]:
     """Nova's rule: REGEXP where the database has it, else a part of the name (contract §6.5.3)."""
+    if dialect == "sqlite" and len(pattern) > _NAME_LENGTH:
+        return false()  # longer than any name, and than SQLite's patterns may be
     if dialect == "sqlite":
         return instances.c.display_name.contains(pattern, autoescape=True)
     try:

@@ -12,7 +12,7 @@ from kilonova.domain.operations import OPERATIONS, get_operation
 from kilonova.domain.states import PowerState, TaskState, VmState
 from kilonova.store import journal
 from kilonova.store.changes import save
-from kilonova.store.database import Database
+from kilonova.store.database import Database, Transaction
 from kilonova.store.fleet import claim, claims_of
 from kilonova.store.instances import find_instance, get_instance
 from kilonova.store.ledger import find_open_action, latest_faults, list_actions, list_events
@@ -203,20 +203,21 @@ def test_a_stale_change_is_refused_and_leaves_nothing_behind(database: Database)
 def test_an_exception_leaves_nothing_behind(database: Database) -> None:
     instance = kept(database, running())
     before = counts(database)
-    story = get_operation("stop")
-    with pytest.raises(ZeroDivisionError), database.transaction() as tx:
-        save(
-            tx,
-            Change(
-                before=instance,
-                after=instance._replace(task_state=TaskState.POWERING_OFF),
-                request=asked(),
-                occurred_at=NOW,
-                operation=story,
-                phase=Phase.ACCEPTED,
-            ),
-        )
+    change = Change(
+        before=instance,
+        after=instance._replace(task_state=TaskState.POWERING_OFF),
+        request=asked(),
+        occurred_at=NOW,
+        operation=get_operation("stop"),
+        phase=Phase.ACCEPTED,
+    )
+
+    def work(tx: Transaction) -> None:
+        save(tx, change)
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        database.run(work)
     assert counts(database) == before
     with database.read() as connection:
         assert get_instance(connection, instance.uuid) == instance

@@ -1,0 +1,115 @@
+import pytest
+
+from kilonova.domain.errors import Conflict, NotFound
+from kilonova.domain.model import Flavor
+from kilonova.domain.placement import Ask, Candidate, decide
+from kilonova.store import journal
+from kilonova.store.database import Database
+from kilonova.store.decisions import add_decision, list_decisions
+from kilonova.store.flavors import (
+    add_flavor,
+    find_flavor_by_id,
+    get_flavor,
+    list_flavors,
+    remove_flavor,
+    seed_flavors,
+)
+from tests.backends.store.worlds import NOW, at, kept
+
+
+def test_an_empty_store_gets_the_usual_flavors_once(database: Database) -> None:
+    for _ in range(2):
+        with database.transaction() as tx:
+            seed_flavors(tx, NOW)
+    with database.read() as connection:
+        found = list_flavors(connection)
+        assert [one.flavorid for one in found] == ["1", "2", "3", "4", "42", "5"]
+        tiny = get_flavor(connection, "1")
+    assert (tiny.name, tiny.vcpus, tiny.memory_mb, tiny.root_gb) == ("m1.tiny", 1, 512, 1)
+    assert tiny.is_public is True
+
+
+def test_a_flavor_comes_back_as_it_was_added(database: Database) -> None:
+    with database.transaction() as tx:
+        made = add_flavor(
+            tx,
+            flavorid="x",
+            name="m1.x",
+            vcpus=2,
+            memory_mb=10,
+            root_gb=0,
+            now=NOW,
+            is_public=False,
+            extra_specs_json='{"a":"b"}',
+            swap_mb=7,
+            rxtx_factor=1.5,
+            description="ä",
+        )
+    assert isinstance(made, Flavor)
+    assert made.id > 0
+    with database.read() as connection:
+        assert get_flavor(connection, "x") == made == find_flavor_by_id(connection, made.id)
+        assert list_flavors(connection) == []
+        assert list_flavors(connection, include_private=True) == [made]
+
+
+def test_ids_and_names_are_taken_once(database: Database) -> None:
+    with database.transaction() as tx:
+        seed_flavors(tx, NOW)
+    sizes = {"vcpus": 1, "memory_mb": 1, "root_gb": 1, "now": NOW}
+    with database.transaction() as tx:
+        with pytest.raises(Conflict, match=r"^Flavor with name m1\.tiny already exists\.$"):
+            add_flavor(tx, flavorid="7", name="m1.tiny", **sizes)
+        with pytest.raises(Conflict, match=r"^Flavor with ID 1 already exists\.$"):
+            add_flavor(tx, flavorid="1", name="m1.other", **sizes)
+        add_flavor(tx, flavorid="7", name="M1.TINY", **sizes)
+    with database.read() as connection:
+        assert len(list_flavors(connection)) == 7
+
+
+def test_a_removed_flavor_is_not_found(database: Database) -> None:
+    with database.transaction() as tx:
+        seed_flavors(tx, NOW)
+        number = get_flavor(tx.connection, "1").id
+        remove_flavor(tx, "1", now=at(1))
+        with pytest.raises(NotFound, match=r"^Flavor 1 could not be found\.$"):
+            remove_flavor(tx, "1", now=at(1))
+    with database.read() as connection:
+        assert find_flavor_by_id(connection, number) is None
+    journal.sequence(database)
+    with database.read() as connection:
+        told = journal.list_entries(connection, after_seq=6, limit=9, kind="flavor")
+    assert [(entry.key, entry.operation) for entry in told] == [("1", "delete")]
+
+
+def candidate(host: str, vcpus: int) -> Candidate:
+    return Candidate(
+        node_uuid=host,
+        host=host,
+        node=host,
+        availability_zone="nova",
+        is_enabled=True,
+        is_up=True,
+        disabled_reason=None,
+        vcpus_free=vcpus,
+        memory_mb_free=1000,
+        disk_gb_free=10,
+    )
+
+
+def test_decisions_are_kept_with_their_reasons_and_told(database: Database) -> None:
+    uuid = kept(database).uuid
+    ask = Ask(vcpus=2, memory_mb=1, disk_gb=1, tried=frozenset({"b", "a"}))
+    with database.transaction() as tx:
+        for candidates in ([candidate("h1", 4), candidate("h2", 1)], [candidate("h2", 1)]):
+            add_decision(tx, instance_uuid=uuid, request_id="req-1", decision=decide(ask, candidates), now=NOW)
+    with database.read() as connection:
+        first, second = list_decisions(connection, uuid)
+    assert (first.chosen_host, first.candidates, first.summary) == ("h1", 2, "")
+    assert first.document["removed"][0]["lacks"][0]["reason"] == "short of vcpus"
+    assert first.document["ask"]["tried"] == ["a", "b"]
+    assert (second.chosen_host, second.summary) == (None, "1 candidate, short of 1 vcpus (asked 2, free 1)")
+    journal.sequence(database)
+    with database.read() as connection:
+        told = journal.list_entries(connection, after_seq=0, limit=9, kind="decision", key=uuid)
+    assert told[1].snapshot["summary"] == second.summary

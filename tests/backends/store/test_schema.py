@@ -1,0 +1,123 @@
+"""The schema however it came about, and databases that are refused."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from kilonova.domain.errors import StoreUnusable
+from kilonova.store import revisions
+from kilonova.store.database import Database
+from kilonova.store.schema import REVISIONS, journal_head, metadata, schema_version
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[sa.Engine]:
+    """An engine on a database without any table."""
+    engine = sa.create_engine(empty_url, poolclass=sa.NullPool)
+    yield engine
+    present = sa.MetaData()
+    present.reflect(engine)
+    present.drop_all(engine)
+    engine.dispose()
+
+
+def shape(engine: sa.Engine) -> dict[str, Any]:
+    """All that the database says of its tables, in an order of its own."""
+    inspector = sa.inspect(engine)
+    return {
+        table: {
+            "columns": [
+                (column["name"], str(column["type"]), column["nullable"], str(column["default"]))
+                for column in inspector.get_columns(table)
+            ],
+            "primary": inspector.get_pk_constraint(table),
+            "unique": _sorted(inspector.get_unique_constraints(table)),
+            "foreign": _sorted(inspector.get_foreign_keys(table)),
+            "indexes": _sorted(inspector.get_indexes(table)),
+            "checks": _sorted(inspector.get_check_constraints(table)),
+            "options": {
+                name: value
+                for name, value in inspector.get_table_options(table).items()
+                if "auto_increment" not in name
+            },
+        }
+        for table in inspector.get_table_names()
+    }
+
+
+def _sorted(found: list[Any]) -> list[str]:
+    return sorted(str(dict(sorted(one.items()))) for one in found)
+
+
+def test_migrating_from_nothing_makes_what_a_fresh_database_has(empty: sa.Engine, shared: Database) -> None:
+    with empty.begin() as connection:
+        revisions.migrate(connection)
+        assert connection.scalars(sa.select(journal_head.c.seq)).all() == [0]
+        assert revisions.current_revision(connection, "it") == REVISIONS[-1]
+    fresh = sa.create_engine(shared.url, poolclass=sa.NullPool)
+    assert shape(empty) == shape(fresh)
+    assert shape(empty).keys() == metadata.tables.keys()
+
+
+def test_the_code_knows_the_revisions_that_there_are() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(revisions._MIGRATIONS))
+    script = ScriptDirectory.from_config(config)
+    assert [one.revision for one in script.walk_revisions()][::-1] == list(REVISIONS)
+
+
+def test_a_migrated_database_opens_and_stays_as_it_is(empty: sa.Engine, empty_url: str) -> None:
+    with empty.begin() as connection:
+        revisions.migrate(connection)
+    before = shape(empty)
+    database = Database(empty_url)
+    database.open()
+    database.close()
+    assert shape(empty) == before
+
+
+def test_a_newer_database_is_refused(empty: sa.Engine, empty_url: str) -> None:
+    with empty.begin() as connection:
+        revisions.create(connection)
+        connection.execute(schema_version.update().values(version_num="9999"))
+    database = Database(empty_url)
+    with pytest.raises(StoreUnusable, match=r"was written by a newer Kilonova \(revision 9999\); .* up to \d{4}"):
+        database.open()
+    database.close()
+
+
+def test_somebody_elses_tables_are_refused(empty: sa.Engine, empty_url: str) -> None:
+    with empty.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE instances (id INTEGER)"))
+    database = Database(empty_url)
+    with pytest.raises(StoreUnusable, match="has tables that are not Kilonova's"):
+        database.open()
+    database.close()
+
+
+def test_a_half_made_schema_is_completed(empty: sa.Engine, empty_url: str) -> None:
+    """MariaDB makes tables one by one, whatever the transaction: a kill in between leaves some."""
+    with empty.begin() as connection:
+        schema_version.create(connection)
+        metadata.tables["services"].create(connection)
+    database = Database(empty_url)
+    database.open()
+    with database.read() as connection:
+        assert connection.scalars(sa.select(journal_head.c.seq)).all() == [0]
+        assert revisions.current_revision(connection, "it") == REVISIONS[-1]
+    database.close()
+
+
+def test_no_password_is_told(dialect: str) -> None:
+    if dialect == "sqlite":
+        return
+    driver = {"postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}[dialect]
+    database = Database(f"{driver}://me:s3cret@127.0.0.1:1/nowhere")
+    with pytest.raises(StoreUnusable) as refusal:
+        database.open()
+    assert "s3cret" not in str(refusal.value)
+    assert "\n" not in refusal.value.message
