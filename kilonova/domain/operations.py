@@ -38,10 +38,12 @@ class Operation:
     ``request`` is the key in ``POST /servers/{id}/action`` (None where another route leads here) and ``variant``
     the ``type`` that picks between two rows of one key. ``word`` is what 409 texts quote. ``accepts`` are the
     settled states from which it may start, ``accepts_tasks`` the task states that do not stop it (none by
-    default). ``during``/``becomes``/``power`` are the states while it runs and after it, None for unchanged.
-    ``fails_to`` is the settled state after a failure, None for the one before; with ``forgives_running`` a guest
-    that still runs keeps its state. ``events`` are the ledger's, ``event`` the one that the driver call has.
-    ``is_ready`` is False for an operation that Kilonova knows but does not do yet: the API answers 501.
+    default); with ``needs_task`` one of them must be there. ``during``/``becomes``/``power`` are the states while it
+    runs and after it, None for unchanged. ``fails_to`` is the settled state after a failure, None for the one before;
+    with ``forgives_running`` it is ``becomes`` for a guest that runs all the same. ``events`` are the ledger's,
+    ``event`` the one that the driver call has. With ``minds_lock`` a locked server is refused; without ``tells_lock``
+    that reads as an invalid state. ``is_ready`` is False for an operation that Kilonova knows but does not do yet: the
+    API answers 501.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Operation:
     notifies: str = ""
     legacy: str = ""
     accepts_tasks: frozenset[TaskState] = IDLE
+    needs_task: bool = False
     during: TaskState | None = None
     becomes: VmState | None = None
     power: PowerState | None = None
@@ -69,6 +72,7 @@ class Operation:
     needs_launch: bool = True
     needs_host: bool = False
     minds_lock: bool = True
+    tells_lock: bool = True
     is_ready: bool = False
 
     @property
@@ -97,9 +101,7 @@ _ATTACHABLE: Final = frozenset(
     }
 )
 _PLUGGABLE: Final = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED})
-_HARD_REBOOTABLE: Final = frozenset(
-    {VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.ERROR}
-)
+_HARD_REBOOTABLE: Final = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.PAUSED, VmState.SUSPENDED, VmState.ERROR})
 _INTERRUPTIBLE: Final = REBOOTING_SOFT | {
     TaskState.REBOOTING_HARD,
     TaskState.PAUSING,
@@ -371,6 +373,7 @@ _ROWS: Final = (
         events=("compute_set_admin_password",),
         during=TaskState.UPDATING_PASSWORD,
         driver="set_password",
+        tells_lock=False,
     ),
     Operation(
         name="rebuild",
@@ -503,24 +506,28 @@ _ROWS: Final = (
     Operation(
         name="force_complete_live_migration",
         action="live_migration_force_complete",
+        word="force_complete",
         policy=_API + "servers:migrations:force_complete",
         accepts=_ACTIVE,
         events=("compute_live_migration_force_complete",),
         notifies="live_migration_force_complete",
         legacy="live.migration.force.complete",
         accepts_tasks=frozenset({TaskState.MIGRATING}),
+        needs_task=True,
         driver="force_complete_live_migration",
         since="2.22",
     ),
     Operation(
         name="abort_live_migration",
         action="live_migration_cancel",
+        word="abort live migration",
         policy=_API + "servers:migrations:delete",
-        accepts=frozenset({VmState.ACTIVE, VmState.PAUSED}),
+        accepts=ANY_STATE,
         events=("compute_live_migration_abort",),
         notifies="live_migration_abort",
         legacy="live.migration.abort",
         accepts_tasks=frozenset({TaskState.MIGRATING}),
+        needs_task=True,
         driver="abort_live_migration",
         since="2.24",
     ),
@@ -694,6 +701,7 @@ _ROWS: Final = (
         events=("compute_attach_interface",),
         notifies="interface_attach",
         driver="attach_interface",
+        status=200,
     ),
     Operation(
         name="detach_interface",
@@ -712,6 +720,7 @@ _ROWS: Final = (
         events=("compute_allow_share",),
         notifies="share_attach",
         driver="attach_share",
+        status=201,
         since="2.97",
     ),
     Operation(
@@ -722,6 +731,7 @@ _ROWS: Final = (
         events=("compute_deny_share",),
         notifies="share_detach",
         driver="detach_share",
+        status=200,
         since="2.97",
     ),
 )

@@ -12,23 +12,27 @@ from kilonova.domain.states import PowerState, VmState
 def refusal(operation: Operation, instance: Instance, *, may_override_lock: bool) -> Conflict | None:
     """Why the operation may not start on this instance now, in Nova's words, or None if it may (contract §6.6.1)."""
     if operation.minds_lock and instance.locked_by and not may_override_lock:
-        return Conflict(f"Instance {instance.uuid} is locked")
+        told = Conflict(f"Instance {instance.uuid} is locked")
+        return told if operation.tells_lock else _invalid(operation, instance)
     if operation.needs_host and instance.host is None:
         return Conflict(f"Instance {instance.uuid} is not ready")
     obstacle = _obstacle(operation, instance)
     if obstacle:
         return Conflict(f"Cannot '{operation.quoted}' instance {instance.uuid} while it is in {obstacle}")
     if operation.needs_launch and instance.launched_at is None:
-        return Conflict(f"Instance {instance.uuid} is in an invalid state for '{operation.quoted}'")
+        return _invalid(operation, instance)
     return None
+
+
+def _invalid(operation: Operation, instance: Instance) -> Conflict:
+    return Conflict(f"Instance {instance.uuid} is in an invalid state for '{operation.quoted}'")
 
 
 def _obstacle(operation: Operation, instance: Instance) -> str | None:
     if instance.vm_state not in operation.accepts:
         return f"vm_state {instance.vm_state}"
-    if instance.task_state is not None and instance.task_state not in operation.accepts_tasks:
-        return f"task_state {instance.task_state}"
-    return None
+    stops = operation.needs_task if instance.task_state is None else instance.task_state not in operation.accepts_tasks
+    return f"task_state {instance.task_state}" if stops else None
 
 
 def accepted(operation: Operation, instance: Instance, *, now: Instant) -> Instance:
@@ -57,9 +61,9 @@ def failed(operation: Operation, instance: Instance, *, now: Instant, power: Pow
     Which operations leave a server in ERROR and which restore it: contract §6.6.4.
     """
     spared = operation.forgives_running and power is PowerState.RUNNING
-    lost = operation.fails_to is not None and not spared
+    settled = operation.becomes if spared else operation.fails_to
     return instance._replace(
-        vm_state=operation.fails_to if lost and operation.fails_to else instance.vm_state,
+        vm_state=settled or instance.vm_state,
         task_state=None,
         power_state=instance.power_state if power is None else power,
         updated_at=now,
