@@ -43,13 +43,15 @@ class Lack:
     """One thing that a candidate lacks.
 
     ``dimension`` names what was looked at. For capacities ``asked`` and ``free`` are numbers in its unit; for the
-    others ``reason`` says it in words. ``reason`` never names the host.
+    others ``reason`` says it in words. ``reason`` is for the owner and never names the host; ``detail`` is for the
+    operator, in an operator's own words.
     """
 
     dimension: str
     reason: str
     asked: int | None = None
     free: int | None = None
+    detail: str | None = None
 
     @property
     def short(self) -> int:
@@ -99,10 +101,13 @@ class Decision:
         """
         if self.candidates == 0:
             return "no compute host has reported yet"
-        lacks = [lack for removal in self.removed for lack in removal.lacks]
         if self.candidates == 1:
-            return f"1 candidate, {' and '.join(_of_one(lack) for lack in lacks)}"
-        return f"{self.candidates} candidates: {', '.join(_of_many(self.removed))}"
+            return f"1 candidate, {' and '.join(self._of_the_only_one())}"
+        fitting = [f"{len(self.weighed)} fitting"] if self.weighed else []
+        return f"{self.candidates} candidates: {', '.join(fitting + _of_many(self.removed))}"
+
+    def _of_the_only_one(self) -> list[str]:
+        return [_of_one(lack) for removal in self.removed for lack in removal.lacks] or ["fitting"]
 
 
 Filter = Callable[[Ask, Candidate], tuple[Lack, ...]]
@@ -118,8 +123,7 @@ def state_filter(ask: Ask, candidate: Candidate) -> tuple[Lack, ...]:
     if not candidate.is_up:
         return (Lack(dimension="state", reason="down"),)
     if not candidate.is_enabled:
-        because = f" ({candidate.disabled_reason})" if candidate.disabled_reason else ""
-        return (Lack(dimension="state", reason=f"disabled{because}"),)
+        return (Lack(dimension="state", reason="disabled", detail=candidate.disabled_reason),)
     return ()
 
 
@@ -212,8 +216,8 @@ def _of_one(lack: Lack) -> str:
 def _of_many(removed: Sequence[Removal]) -> list[str]:
     """``count reason`` for each first lack, the most frequent first, with the nearest miss of a capacity."""
     first = [removal.lacks[0] for removal in removed]
-    counts = Counter(lack.reason for lack in first)
-    return [f"{count} {reason}{_nearest(reason, first)}" for reason, count in counts.most_common()]
+    counts = sorted(Counter(lack.reason for lack in first).items(), key=lambda one: (-one[1], one[0]))
+    return [f"{count} {reason}{_nearest(reason, first)}" for reason, count in counts]
 
 
 def _nearest(reason: str, lacks: Sequence[Lack]) -> str:
