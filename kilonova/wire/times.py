@@ -8,13 +8,15 @@ from typing import Final
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO: Final = re.compile(
     r"^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*"
-    r"(Z|z|[+-]\d{2}(?::?\d{2})?)?$"
+    r"(Z|z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?$",
+    re.ASCII,
 )
 
 
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    # Not strftime: its %Y has fewer than four digits before the year 1000.
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[: len("2026-11-22T10:54:09")]
 
 
 def zulu(instant: int) -> str:
@@ -45,9 +47,7 @@ def parse_iso(text: str) -> int:
     if not match:
         raise ValueError(f"not an ISO 8601 date-time: {text!r}")
     year, month, day, hour, minute, second, fraction, zone = match.groups()
-    moment = datetime(
-        int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=UTC
-    )
+    moment = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=UTC)
     micros = int((fraction or "0").ljust(6, "0")[:6])
     return int((moment - _EPOCH).total_seconds()) * 1_000_000 + micros - _offset_seconds(zone) * 1_000_000
 
