@@ -4,17 +4,19 @@ Later sources win: the defaults, the files in the order given, the environment (
 command line. An option that nobody declared is refused, with the closest name that is.
 """
 
+import math
 import os
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 from kilonova.api.settings import ApiSettings
 from kilonova.domain.errors import SettingsUnusable
-from kilonova.domain.options import option
+from kilonova.domain.options import option, range_of
 from kilonova.identity.settings import TokenSettings
 from kilonova.images.settings import ImageSettings
 from kilonova.services.settings import QuotaSettings, SchedulerSettings, ServiceSettings
@@ -27,12 +29,14 @@ class ProcessSettings:
     """``[kilonova]``: this process; what Nova has no options for."""
 
     listen: str = option("127.0.0.1", "Address to listen on. Anything but the loopback opens the cloud to a network.")
-    port: int = option(8774, "Port to listen on; 0 for any that is free.")
+    port: int = option(8774, "Port to listen on; 0 for any that is free.", least=0, most=65535)
     driver: str = option("auto", "How the host runs guests: auto, qemu or simulated.")
-    simulate_hosts: int = option(1, "Hosts that the simulated driver stands for.")
-    simulate_pace: float = option(1.0, "How long simulated operations take: 1 is a fraction of a second each, 0 no time.")
+    simulate_hosts: int = option(1, "Hosts that the simulated driver stands for.", least=1)
+    simulate_pace: float = option(
+        1.0, "How long simulated operations take: 1 is a fraction of a second each, 0 no time."
+    )
     state_dir: str = option("", "Where everything lives; empty for $XDG_DATA_HOME/kilonova.")
-    threads: int = option(16, "Requests that are worked on at the same time.")
+    threads: int = option(16, "Requests that are worked on at the same time.", least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +93,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[tuple[str, str], A
     found = {}
     for variable, value in environment.items():
         group, separator, name = variable.removeprefix(_PREFIX).partition("__")
-        if variable.startswith(_PREFIX) and separator and group.upper() in groups:
-            found[groups[group.upper()], name.lower()] = value
+        if variable.startswith(_PREFIX) and separator:
+            found[groups.get(group.upper(), group.lower()), name.lower()] = value
     return found
 
 
@@ -100,28 +104,55 @@ def _applied(values: Mapping[tuple[str, str], Any]) -> Settings:
         if group not in {known.name for known in fields(Settings)}:
             raise SettingsUnusable(f"There is no group of settings [{group}].{_closest(group, Settings())}")
         present = getattr(settings, group)
-        if name not in {known.name for known in fields(present)}:
+        declared = next((known for known in fields(present) if known.name == name), None)
+        if declared is None:
             raise SettingsUnusable(f"There is no setting {name} in [{group}].{_closest(name, present)}")
-        settings = replace(settings, **{group: replace(present, **{name: _typed(group, name, value, present)})})
+        try:
+            settings = replace(settings, **{group: replace(present, **{name: _typed(declared, value)})})
+        except ValueError as error:
+            raise SettingsUnusable(f"The setting {name} in [{group}] cannot be {value!r}: {error}.") from error
     return settings
 
 
 def _closest(name: str, among: Any) -> str:
-    close = get_close_matches(name, [known.name for known in fields(among)], n=1)
-    return f" Did you mean {close[0]}?" if close else ""
+    known = {one.name.lower(): one.name for one in fields(among)}
+    close = get_close_matches(name.lower(), known, n=1)
+    return f" Did you mean {known[close[0]]}?" if close else ""
 
 
-def _typed(group: str, name: str, value: Any, present: Any) -> Any:
-    """The value as the type of the option's default; text from the environment is converted."""
-    wanted = type(getattr(present, name))
+def _typed(declared: Field[Any], value: Any) -> Any:
+    """The value as the type of the option's default; text is converted. ValueError says what is wrong with it."""
+    converted = _CONVERSIONS[type(declared.default)](value)
+    least, most = range_of(declared)
+    if least is not None and converted < least:
+        raise ValueError(f"the least is {least:g}")
+    if most is not None and converted > most:
+        raise ValueError(f"the most is {most:g}")
+    return converted
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")  # noqa: TRY004 - one error for whatever a value is not
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not _WHOLE.fullmatch(value.strip()):
+        raise ValueError("not a whole number")
+    return int(value)
+
+
+def _number(value: Any) -> float:
     try:
-        if wanted is bool:
-            return _truth(value)
-        if wanted is int and isinstance(value, float | bool):
-            raise ValueError("not a whole number")
-        return wanted(value)
-    except (TypeError, ValueError) as error:
-        raise SettingsUnusable(f"The setting {name} in [{group}] cannot be {value!r}: {error}.") from error
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("not a number")
+    return number
 
 
 def _truth(value: Any) -> bool:
@@ -131,3 +162,7 @@ def _truth(value: Any) -> bool:
     if str(value).lower() not in words:
         raise ValueError("neither true nor false")
     return words[str(value).lower()]
+
+
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_CONVERSIONS: Final[Mapping[type, Callable[[Any], Any]]] = {str: _text, int: _whole, float: _number, bool: _truth}
