@@ -5,6 +5,7 @@ What is in the user's file already is never touched: the entry is added as text,
 
 import os
 import re
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 CLOUD: Final = "kilonova"
+_NAMED: Final = "OS_CLIENT_CONFIG_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +46,25 @@ def remember(account: Account, *, beside: Path) -> Written:
     """
     own = beside / "clouds.yaml"
     _write(own, "clouds:\n" + _entry(account, indent="  "))
-    users = _users_file()
-    problem = _add(users, account)
+    try:
+        users = _users_file()
+        problem = _add(users, account)
+    except RuntimeError:
+        return _beside(own, account, problem="this account has no home directory")
     if problem is None:
         return Written(
             file=users, cloud=CLOUD, password=account.password, is_default=True, told=f"{users}, cloud {CLOUD}"
         )
+    return _beside(own, account, problem=problem)
+
+
+def _beside(own: Path, account: Account, *, problem: str) -> Written:
     told = f"{own}, cloud {CLOUD} ({problem})"
     return Written(file=own, cloud=CLOUD, password=account.password, is_default=False, told=told)
 
 
 def _users_file() -> Path:
-    named = os.environ.get("OS_CLIENT_CONFIG_FILE")
+    named = os.environ.get(_NAMED)
     if named:
         return Path(named).expanduser()
     config = os.environ.get("XDG_CONFIG_HOME")
@@ -64,18 +73,9 @@ def _users_file() -> Path:
 
 def _add(file: Path, account: Account) -> str | None:
     """Add the entry to the user's file; returns why not, if it could not be."""
-    try:
-        present = file.read_text("utf-8") if file.exists() else ""
-        document = yaml.safe_load(present) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return f"{file} cannot be read as YAML and was left as it is"
-    if not isinstance(document, dict) or not isinstance(document.get("clouds") or {}, dict):
-        return f"{file} has no mapping of clouds and was left as it is"
-    if CLOUD in (document.get("clouds") or {}):
-        return f"{file} has a cloud {CLOUD} already and was left as it is"
-    text = _with_entry(present, document, account)
+    text, problem = _enlarged(file, account)
     if text is None:
-        return f"{file} is written in a style that cannot be added to and was left as it is"
+        return problem
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(file.resolve(), text)
@@ -84,43 +84,88 @@ def _add(file: Path, account: Account) -> str | None:
     return None
 
 
+def _enlarged(file: Path, account: Account) -> tuple[str | None, str]:
+    """The file's text with the entry in it, or None and why it can have none."""
+    try:
+        hidden = _hidden_by(file)
+        if hidden:
+            return None, f"{hidden} is there, which clients would no longer read beside a new {file.name}"
+        present = file.read_bytes().decode("utf-8") if file.exists() else ""
+        document = _document(present) or {}
+    except (OSError, ValueError):
+        return None, f"{file} cannot be read as YAML and was left as it is"
+    if not isinstance(document, dict) or not isinstance(document.get("clouds") or {}, dict):
+        return None, f"{file} has no mapping of clouds and was left as it is"
+    if CLOUD in (document.get("clouds") or {}):
+        return None, f"{file} has a cloud {CLOUD} already and was left as it is"
+    text = _with_entry(present, document, account)
+    return text, f"{file} is written in a style that cannot be added to and was left as it is"
+
+
+def _hidden_by(file: Path) -> Path | None:
+    """What clients read in place of this file while it is not there: they take the first that they find.
+
+    A file that the user named is wanted, whatever it hides.
+    """
+    if file.exists() or os.environ.get(_NAMED):
+        return None
+    folders = dict.fromkeys((file.parent, Path.home() / ".config" / "openstack", Path("/etc/openstack")))
+    places = (folder / f"clouds.{suffix}" for folder in folders for suffix in ("yaml", "yml", "json"))
+    return next((place for place in places if place.exists()), None)
+
+
+def _document(text: str) -> Any:
+    """What the text says. ValueError where it is no YAML, whatever the library makes of that."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        raise ValueError(f"not YAML: {error}") from error
+
+
 def _with_entry(present: str, document: dict[str, Any], account: Account) -> str | None:
     """The file's text with the entry right below ``clouds:``, proven to hold all that it held before."""
-    if "clouds" not in document:
-        joint = "" if not present or present.endswith("\n") else "\n"
-        text = f"{present}{joint}clouds:\n{_entry(account, indent='  ')}"
-    else:
-        head = re.search(r"^clouds:[ \t]*(#.*)?\r?\n", present, re.MULTILINE)
-        if head is None:
-            return None
-        first = re.search(r"^( +)\S", present[head.end() :], re.MULTILINE)
-        indent = first.group(1) if first and document["clouds"] else "  "
-        text = f"{present[: head.end()]}{_entry(account, indent=indent)}{present[head.end() :]}"
-    try:
-        after = yaml.safe_load(text)
-    except yaml.YAMLError:
+    newline = "\r\n" if "\r\n" in present else "\n"
+    before, after = _divided(present, document)
+    if before is None:
         return None
-    others = {name: cloud for name, cloud in after["clouds"].items() if name != CLOUD}
-    rest = {**after, "clouds": others or document.get("clouds")}
-    return text if rest == {"clouds": document.get("clouds"), **document} else None
+    # Where others stand already, the entry stands as deep as the first of them.
+    first = re.search(r"^( +)[^\s#]", after, re.MULTILINE) if document.get("clouds") else None
+    entry = _entry(account, indent=first.group(1) if first else "  ")
+    text = before + entry.replace("\n", newline) + after
+    clouds = {**(document.get("clouds") or {}), CLOUD: _values(account)}
+    try:
+        return text if _document(text) == {**document, "clouds": clouds} else None
+    except ValueError:
+        return None
+
+
+def _divided(present: str, document: dict[str, Any]) -> tuple[str | None, str]:
+    """The file's text up to the end of its line ``clouds:``, and what follows; None where that line is another's."""
+    newline = "\r\n" if "\r\n" in present else "\n"
+    text = present if not present or present.endswith("\n") else present + newline
+    if "clouds" not in document:
+        return f"{text}clouds:{newline}", ""
+    head = re.search(r"^clouds:[ \t]*(#.*)?\r?\n", text, re.MULTILINE)
+    return (text[: head.end()], text[head.end() :]) if head else (None, "")
+
+
+def _values(account: Account) -> dict[str, Any]:
+    return {
+        "auth": {
+            "auth_url": account.auth_url,
+            "username": account.username,
+            "password": account.password,
+            "project_name": account.project,
+            "user_domain_name": "Default",
+            "project_domain_name": "Default",
+        },
+        "region_name": account.region,
+        "identity_api_version": 3,
+    }
 
 
 def _entry(account: Account, *, indent: str) -> str:
-    values = {
-        CLOUD: {
-            "auth": {
-                "auth_url": account.auth_url,
-                "username": account.username,
-                "password": account.password,
-                "project_name": account.project,
-                "user_domain_name": "Default",
-                "project_domain_name": "Default",
-            },
-            "region_name": account.region,
-            "identity_api_version": 3,
-        }
-    }
-    lines = yaml.safe_dump(values, sort_keys=False).splitlines()
+    lines = yaml.safe_dump({CLOUD: _values(account)}, sort_keys=False, width=sys.maxsize).splitlines()
     return "".join(f"{indent}{line}\n" for line in lines)
 
 
@@ -128,8 +173,8 @@ def _write(file: Path, text: str) -> None:
     """Replace the file by one that only its owner can read, whole or not at all."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as temporary:
-            temporary.write(text)
+        with os.fdopen(descriptor, "wb") as temporary:
+            temporary.write(text.encode())
             temporary.flush()
             os.fsync(temporary.fileno())
         Path(name).replace(file)
