@@ -60,9 +60,7 @@ class FaultCause(Enum):
         "The guest's process ended unexpectedly",
         "Start the server again; its console log and the host's log have the last words.",
     )
-    GUEST_UNRESPONSIVE = _Row(
-        "guest_unresponsive", "The guest does not react", "Try a hard reboot of the server."
-    )
+    GUEST_UNRESPONSIVE = _Row("guest_unresponsive", "The guest does not react", "Try a hard reboot of the server.")
     GUEST_MISSING = _Row(
         "guest_missing",
         "The guest is no longer on its host",

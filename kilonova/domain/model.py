@@ -169,7 +169,7 @@ class Instance(NamedTuple):
 
     @property
     def image(self) -> dict[str, Any]:
-        """What was known of the image at boot: ``disk_format``, ``size``, ``os_hash_value``, ``properties``, …"""
+        """What was known of the image at boot: ``disk_format``, ``size``, ``os_hash_value``, ``properties``."""
         return json.loads(self.image_json)  # type: ignore[no-any-return]
 
     @property
@@ -306,9 +306,7 @@ class ComputeNode:
     @property
     def memory_mb_free(self) -> int:
         """MiB of memory still to be promised, overcommit and reservation included."""
-        return (
-            int((self.memory_mb - self.reserved_memory_mb) * self.ram_allocation_ratio) - self.memory_mb_used
-        )
+        return int((self.memory_mb - self.reserved_memory_mb) * self.ram_allocation_ratio) - self.memory_mb_used
 
     @property
     def local_gb_free(self) -> int:
