@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from kilonova.domain.accounts import Domain, Grant, Project, Role, User
-from kilonova.domain.errors import Invalid, NotFound, Unauthenticated
+from kilonova.domain.errors import Invalid, NotFound, NotSupported
 from kilonova.identity.embedded import EmbeddedIdentity
 from kilonova.identity.first_start import DEFAULT_DOMAIN
-from kilonova.identity.signin import REFUSED
+from kilonova.identity.signin import Reference
 
 _T = TypeVar("_T")
 
@@ -44,6 +44,8 @@ class Accounts:
 
     def create_project(self, wanted: Mapping[str, Any]) -> Project:
         """A new project. Invalid without a usable name, Conflict where it is taken."""
+        if wanted.get("is_domain") or wanted.get("parent_id") not in (None, wanted.get("domain_id") or DEFAULT_DOMAIN):
+            raise NotSupported("Projects here lie flat in their domain: no project is a domain or has a parent.")
         project = Project(
             id=uuid4().hex,
             domain_id=self._domain(wanted),
@@ -100,12 +102,10 @@ class Accounts:
 
     def change_password(self, user_id: str, wanted: Mapping[str, Any]) -> None:
         """A user's own change of password. Unauthenticated where the original one is wrong."""
-        user = self.get_user(user_id)
         original, password = _text(wanted, "original_password"), _text(wanted, "password")
         if not original or not password:
             raise Invalid("original_password and password are both needed")
-        if not self._identity.passwords.verify(user.password_hash, original):
-            raise Unauthenticated(REFUSED)
+        self._identity.check_password(Reference(id=user_id), original)
         self.update_user(user_id, {"password": password})
 
     def delete_user(self, user_id: str) -> None:
@@ -158,6 +158,8 @@ def _found(record: _T | None, noun: str, record_id: str) -> _T:
 
 def _changes(wanted: Mapping[str, Any], texts: tuple[str, ...]) -> dict[str, Any]:
     """The fields that a PATCH names and that may change; null empties a text."""
+    if "domain_id" in wanted:
+        raise Invalid("The domain of a record cannot be changed")
     changes: dict[str, Any] = {key: _text(wanted, key) for key in texts if key in wanted}
     if "description" in changes:
         changes["description"] = changes["description"] or ""

@@ -84,7 +84,7 @@ class EmbeddedIdentity:
         """A new token with what it stands for. Unauthenticated for whatever reason it is refused."""
         now = self.clock()
         base = self._base(request, now)
-        user = self._prove(request, base, now)
+        user = self._prove(request, base)
         project = self._scope(request, user)
         methods = (("password",) if request.user else ()) + (base.methods if base else ())
         if base and "token" not in methods:
@@ -120,6 +120,27 @@ class EmbeddedIdentity:
         if not found:
             raise NotFound("Could not find token.")
 
+    def check_password(self, reference: Reference, password: str) -> User:
+        """The user whose password this is; its hash is made anew where today's would be another kind.
+
+        Unauthenticated where it is wrong, the user unknown or disabled, or too many guesses were made.
+        """
+        now = self.clock()
+        user = self._find_user(reference)
+        name = user.id if user else f"{reference.id}/{reference.name}"[:128]
+        if self._brake.is_on(name, now):
+            raise Unauthenticated(REFUSED)
+        usable = user if user and user.enabled else None
+        if not self.passwords.verify(usable.password_hash if usable else None, password) or usable is None:
+            self._brake.failed(name, now)
+            _LOG.warning("sign-in refused", extra={"user": name})
+            raise Unauthenticated(REFUSED)
+        self._brake.succeeded(name)
+        if usable.password_hash and self.passwords.is_outdated(usable.password_hash):
+            usable = replace(usable, password_hash=self.passwords.hash(password))
+            self.records.update_user(usable)
+        return usable
+
     def forget(self) -> None:
         """Drop what was remembered of tokens; called after every change to accounts."""
         self._cache.clear()
@@ -136,8 +157,8 @@ class EmbeddedIdentity:
             raise Unauthenticated(REFUSED)
         return session.token
 
-    def _prove(self, request: SignIn, base: Token | None, now: Instant) -> User:
-        user = self._check_password(request.user, request.password, now) if request.user else None
+    def _prove(self, request: SignIn, base: Token | None) -> User:
+        user = self.check_password(request.user, request.password) if request.user else None
         if base is not None:
             if user is not None and user.id != base.user_id:
                 raise Unauthenticated(REFUSED)
@@ -145,22 +166,6 @@ class EmbeddedIdentity:
         if user is None:
             raise Unauthenticated(REFUSED)
         return user
-
-    def _check_password(self, reference: Reference, password: str, now: Instant) -> User:
-        user = self._find_user(reference)
-        name = user.id if user else f"{reference.id}/{reference.name}"[:128]
-        if self._brake.is_on(name, now):
-            raise Unauthenticated(REFUSED)
-        usable = user if user and user.enabled else None
-        if not self.passwords.verify(usable.password_hash if usable else None, password) or usable is None:
-            self._brake.failed(name, now)
-            _LOG.warning("sign-in refused", extra={"user": name})
-            raise Unauthenticated(REFUSED)
-        self._brake.succeeded(name)
-        if usable.password_hash and self.passwords.is_outdated(usable.password_hash):
-            usable = replace(usable, password_hash=self.passwords.hash(password))
-            self.records.update_user(usable)
-        return usable
 
     def _find_user(self, reference: Reference) -> User | None:
         if reference.id is not None:

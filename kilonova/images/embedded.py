@@ -128,8 +128,12 @@ class EmbeddedImages:
         for image in self._records.list_unfinished_images():
             self._save(image, replace(image, status=ImageStatus.QUEUED))
             _LOG.warning("an upload was interrupted; the image waits for its data again", extra={"image": image.id})
-        for name in self._files.sweep(set(self._records.list_active_image_ids())):
+        active = set(self._records.list_active_image_ids())
+        for name in self._files.sweep(active):
             _LOG.warning("removed a file that belongs to no image", extra={"file": name})
+        for image_id in sorted(active):
+            if not self._files.path(image_id).exists():
+                _LOG.error("the data of an active image is gone; delete and upload it anew", extra={"image": image_id})
 
     def ensure_image(self, offer: "OfferedImage") -> Image | None:
         """Register an image that the cloud brings along, public; None where an administrator has deleted it.

@@ -63,9 +63,16 @@ class Upload:
         return active
 
     def abort(self) -> None:
-        """Back to an image that waits for data; harmless after ``finish``."""
+        """Back to an image that waits for data; harmless after ``finish``.
+
+        A ``finish`` that failed may have named the file already. It goes before the image waits for data again,
+        since from then on a file of this name may be another upload's.
+        """
         self._part.abort()
-        self._settle(status=ImageStatus.QUEUED)
+        image = self._records.find_image(self._image.id)
+        if image is not None and image.status == ImageStatus.SAVING:
+            self._files.remove(image.id)
+            self._settle(status=ImageStatus.QUEUED)
 
     def _settle(self, **fields: Any) -> Image | None:
         """End the state of saving, whatever else of the image was changed since; None where it is not saving."""

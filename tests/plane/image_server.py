@@ -14,7 +14,7 @@ from kilonova.images.embedded import EmbeddedImages
 from kilonova.images.http import image_app
 from kilonova.store.database import Database
 from kilonova.store.images import StoredImages
-from tests.plane.test_images import BadgeReader
+from tests.plane.gallery import BadgeReader
 
 
 def main() -> None:

@@ -1,87 +1,17 @@
-"""The embedded identity service through its HTTP face, over a real database."""
+"""The embedded identity service through its HTTP face: tokens, the catalog, versions, bad requests."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from kilonova.api.front import Front
 from kilonova.domain.errors import Unauthenticated
-from kilonova.domain.model import SECOND, Instant
 from kilonova.identity.catalog import Catalog
-from kilonova.identity.embedded import EmbeddedIdentity
-from kilonova.identity.first_start import Bootstrapped, bootstrap_identity
+from kilonova.identity.first_start import bootstrap_identity
 from kilonova.identity.http import identity_app
-from kilonova.store.database import Database
-from kilonova.store.identity import StoredIdentity
+from tests.plane.accounts import PASSWORD, Cloud
 from tests.plane.asgi_client import AsgiClient
-
-PASSWORD = "correct horse"
-FIRST = Instant(1_795_352_400 * SECOND)
-
-
-@dataclass(kw_only=True)
-class Cloud:
-    """The service under test, with a clock that stands until it is moved."""
-
-    path: Path
-    now: Instant = FIRST
-    client: AsgiClient = field(init=False)
-    identity: EmbeddedIdentity = field(init=False)
-    ids: Bootstrapped = field(init=False)
-    database: Database = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.start()
-
-    def start(self) -> None:
-        self.database = Database(f"sqlite:///{self.path / 'state.db'}")
-        self.database.open()
-        records = StoredIdentity(self.database)
-        self.ids = bootstrap_identity(records, password=PASSWORD)
-        self.identity = EmbeddedIdentity(records, clock=lambda: self.now)
-        app = Starlette(routes=[Mount("/identity", identity_app(self.identity, catalog=Catalog()))])
-        self.client = AsgiClient(app)
-
-    def pass_seconds(self, seconds: float) -> None:
-        self.now = Instant(self.now + round(seconds * SECOND))
-
-    def sign_in(self, user: str = "admin", password: str = PASSWORD, *, project: str | None = "demo") -> Any:
-        identity = {
-            "methods": ["password"],
-            "password": {"user": {"name": user, "domain": {"id": "default"}, "password": password}},
-        }
-        return self.request_token(identity, project=project)
-
-    def request_token(self, identity: dict[str, Any], *, project: str | None) -> Any:
-        scope = {"project": {"name": project, "domain": {"name": "Default"}}} if project else "unscoped"
-        return self.client("POST", "/identity/v3/auth/tokens", json={"auth": {"identity": identity, "scope": scope}})
-
-    def rescope(self, token: str, *, project: str | None) -> Any:
-        return self.request_token({"methods": ["token"], "token": {"id": token}}, project=project)
-
-    def admin(self) -> AsgiClient:
-        return self.client.as_(self.token())
-
-    def token(self, user: str = "admin", password: str = PASSWORD, *, project: str | None = "demo") -> str:
-        response = self.sign_in(user, password, project=project)
-        assert response.status_code == 201, response.text
-        return str(response.headers["x-subject-token"])
-
-    def add_member(self, name: str = "ada", password: str = "lovelace", role: str = "member") -> str:
-        admin = self.admin()
-        user = {"user": {"name": name, "password": password}}
-        user_id = str(admin("POST", "/identity/v3/users", json=user).json()["user"]["id"])
-        assert admin("PUT", self.grant_path(user_id, role)).status_code == 204
-        return user_id
-
-    def grant_path(self, user_id: str, role: str = "member") -> str:
-        role_id = next(found.id for found in self.identity.records.list_roles() if found.name == role)
-        return f"/identity/v3/projects/{self.ids.demo_project_id}/users/{user_id}/roles/{role_id}"
 
 
 @pytest.fixture
@@ -234,122 +164,6 @@ def test_without_a_valid_token_nothing_is_shown(cloud: Cloud, token: str | None)
         assert response.status_code == 401, path
         assert response.headers["vary"] == "X-Auth-Token"
         assert response.headers["x-openstack-request-id"].startswith("req-")
-
-
-def test_a_role_taken_away_is_gone_from_tokens_that_are_out(cloud: Cloud) -> None:
-    user_id = cloud.add_member()
-    token = cloud.token("ada", "lovelace")
-    assert cloud.identity.authenticate(token).roles == {"member", "reader"}
-    assert cloud.admin()("DELETE", cloud.grant_path(user_id)).status_code == 204
-    with pytest.raises(Unauthenticated):
-        cloud.identity.authenticate(token)
-
-
-@pytest.mark.parametrize("noun", ["users", "projects"])
-def test_disabling_a_user_or_a_project_ends_their_tokens(cloud: Cloud, noun: str) -> None:
-    user_id = cloud.add_member()
-    token, admin = cloud.token("ada", "lovelace"), cloud.client.as_(cloud.token(project="admin"))
-    cloud.identity.authenticate(token)
-    target = user_id if noun == "users" else cloud.ids.demo_project_id
-    response = admin("PATCH", f"/identity/v3/{noun}/{target}", json={noun[:-1]: {"enabled": False}})
-    assert response.json()[noun[:-1]]["enabled"] is False
-    with pytest.raises(Unauthenticated):
-        cloud.identity.authenticate(token)
-    assert cloud.sign_in("ada", "lovelace", project="demo").status_code == 401
-
-
-def test_users_change_their_own_password_and_all_their_tokens_end(cloud: Cloud) -> None:
-    user_id = cloud.add_member()
-    token = cloud.token("ada", "lovelace")
-    path, client = f"/identity/v3/users/{user_id}/password", cloud.client.as_(token)
-    wrong = {"user": {"original_password": "guess", "password": "new"}}
-    assert client("POST", path, json=wrong).status_code == 401
-    right = {"user": {"original_password": "lovelace", "password": "new"}}
-    assert client("POST", path, json=right).status_code == 204
-    with pytest.raises(Unauthenticated):
-        cloud.identity.authenticate(token)
-    assert cloud.token("ada", "new")
-
-
-def test_a_default_project_is_the_scope_where_none_is_named(cloud: Cloud) -> None:
-    user_id = cloud.add_member()
-    change = {"user": {"default_project_id": cloud.ids.demo_project_id}}
-    cloud.admin()("PATCH", f"/identity/v3/users/{user_id}", json=change)
-    identity = {"methods": ["password"], "password": {"user": {"id": user_id, "password": "lovelace"}}}
-    response = cloud.client("POST", "/identity/v3/auth/tokens", json={"auth": {"identity": identity}})
-    assert response.json()["token"]["project"]["name"] == "demo"
-
-
-def test_members_see_themselves_and_not_the_others(cloud: Cloud) -> None:
-    user_id = cloud.add_member()
-    member = cloud.client.as_(cloud.token("ada", "lovelace"))
-    allowed = [
-        f"users/{user_id}",
-        f"users/{user_id}/projects",
-        f"projects/{cloud.ids.demo_project_id}",
-        "domains/default",
-        "auth/projects",
-        "auth/catalog",
-        "regions",
-    ]
-    refused = [
-        "users",
-        f"users/{cloud.ids.admin_user_id}",
-        "projects",
-        f"projects/{cloud.ids.admin_project_id}",
-        "domains",
-        "roles",
-        "role_assignments",
-        "services",
-        "endpoints",
-    ]
-    assert [member("GET", f"/identity/v3/{path}").status_code for path in allowed] == [200] * len(allowed)
-    assert [member("GET", f"/identity/v3/{path}").status_code for path in refused] == [403] * len(refused)
-    projects = member("GET", "/identity/v3/auth/projects").json()["projects"]
-    assert [project["name"] for project in projects] == ["demo"]
-
-
-def test_members_change_nothing(cloud: Cloud) -> None:
-    user_id = cloud.add_member()
-    member = cloud.client.as_(cloud.token("ada", "lovelace"))
-    assert member("POST", "/identity/v3/users", json={"user": {"name": "x"}}).status_code == 403
-    assert member("PATCH", f"/identity/v3/users/{user_id}", json={"user": {"enabled": True}}).status_code == 403
-    assert member("DELETE", f"/identity/v3/projects/{cloud.ids.admin_project_id}").status_code == 403
-    assert member("PUT", cloud.grant_path(user_id, "admin")).status_code == 403
-
-
-def test_a_project_and_a_user_come_and_go(cloud: Cloud) -> None:
-    admin = cloud.client.as_(cloud.token(project="admin"))
-    project = admin("POST", "/identity/v3/projects", json={"project": {"name": "web"}}).json()["project"]
-    user = admin("POST", "/identity/v3/users", json={"user": {"name": "ada", "password": "x"}}).json()["user"]
-    role_id = next(role["id"] for role in admin("GET", "/identity/v3/roles?name=member").json()["roles"])
-    grant = f"/identity/v3/projects/{project['id']}/users/{user['id']}/roles/{role_id}"
-    assert admin("HEAD", grant).status_code == 404
-    assert [admin("PUT", grant).status_code for _ in range(2)] == [204, 204]
-    assert admin("HEAD", grant).status_code == 204
-    token = cloud.token("ada", "x", project="web")
-    assert admin("DELETE", f"/identity/v3/projects/{project['id']}").status_code == 204
-    with pytest.raises(Unauthenticated):
-        cloud.identity.authenticate(token)
-    assert admin("DELETE", f"/identity/v3/users/{user['id']}").status_code == 204
-    assert admin("GET", f"/identity/v3/users/{user['id']}").status_code == 404
-    assert admin("GET", f"/identity/v3/projects/{project['id']}").status_code == 404
-
-
-def test_role_assignments_tell_names_and_implied_roles(cloud: Cloud) -> None:
-    user_id = cloud.add_member()
-    query = f"user.id={user_id}&effective&include_names"
-    listed = cloud.admin()("GET", f"/identity/v3/role_assignments?{query}").json()["role_assignments"]
-    assert {assignment["role"]["name"] for assignment in listed} == {"member", "reader"}
-    assert {assignment["user"]["name"] for assignment in listed} == {"ada"}
-    assert {assignment["scope"]["project"]["name"] for assignment in listed} == {"demo"}
-
-
-def test_a_name_is_given_once(cloud: Cloud) -> None:
-    cloud.add_member()
-    response = cloud.admin()("POST", "/identity/v3/users", json={"user": {"name": "ada"}})
-    assert response.status_code == 409
-    assert response.json()["error"]["title"] == "Conflict"
 
 
 @pytest.mark.parametrize(
