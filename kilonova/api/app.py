@@ -1,6 +1,5 @@
-"""The compute API as one ASGI application: version documents in front, and Nova's routes below ``/v2.1`` and ``/v2``."""
+"""The compute API as one ASGI application: version documents, and Nova's routes below ``/v2.1`` and ``/v2``."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from kilonova.api.dispatch import Dispatcher, Mount
@@ -10,7 +9,7 @@ from kilonova.api.http import MAX_BODY_BYTES, Incoming, Receive, Reply, Scope, S
 from kilonova.api.plane import Plane
 from kilonova.api.policy import Policy
 from kilonova.api.resources import ROUTES
-from kilonova.api.routes import Route, Router
+from kilonova.api.routes import Router
 from kilonova.api.versions import choices, every_version, one_version, version_headers
 from kilonova.identity.caller import Identity
 from kilonova.wire.version import MIN, negotiate
@@ -37,11 +36,10 @@ class ComputeApi:
         identity_url: str | None = None,
         threads: int = 8,
         max_body: int = MAX_BODY_BYTES,
-        routes: Iterable[Route] = ROUTES,
     ) -> None:
         self._frame = Frame(threads=threads, link_prefix=plane.settings.compute_link_prefix, max_body=max_body)
         self._dispatcher = Dispatcher(
-            Router(routes), plane, identity, policy=policy or Policy(), identity_url=identity_url
+            Router(ROUTES), plane, identity, policy=policy or Policy(), identity_url=identity_url
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

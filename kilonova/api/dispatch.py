@@ -21,7 +21,9 @@ from kilonova.store import instances
 from kilonova.wire.version import Microversion, VersionUnsupported, negotiate
 
 _PROJECT: Final = re.compile(r"[0-9a-f-]+\Z")
-_LOGIN: Final = b'{"error":{"code":401,"title":"Unauthorized","message":"The request you have made requires authentication."}}'
+_LOGIN: Final = (
+    b'{"error":{"code":401,"title":"Unauthorized","message":"The request you have made requires authentication."}}'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

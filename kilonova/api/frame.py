@@ -30,22 +30,16 @@ class Plan:
 class Frame:
     """Runs plans. ``threads`` bounds how many requests are worked on at once; more wait their turn."""
 
-    def __init__(
-        self, *, threads: int = 8, link_prefix: str | None = None, max_body: int = MAX_BODY_BYTES
-    ) -> None:
+    def __init__(self, *, threads: int = 8, link_prefix: str | None = None, max_body: int = MAX_BODY_BYTES) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="api")
         self._link_prefix = link_prefix
         self._max_body = max_body
 
-    async def serve(
-        self, plan: Callable[[Incoming], Plan], scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def serve(self, plan: Callable[[Incoming], Plan], scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI request with what ``plan`` says."""
         started = perf_counter_ns()
         try:
-            incoming = await read_request(
-                scope, receive, link_prefix=self._link_prefix, max_body=self._max_body
-            )
+            incoming = await read_request(scope, receive, link_prefix=self._link_prefix, max_body=self._max_body)
         except ConnectionAbortedError:
             return
         except KilonovaError as error:

@@ -147,15 +147,11 @@ class Policy:
     def __init__(self, overrides: Mapping[str, Check] | None = None) -> None:
         self._rules = {**DEFAULTS, **(overrides or {})}
 
-    def passes(
-        self, rule: str, caller: Caller, *, project_id: str | None = None, user_id: str | None = None
-    ) -> bool:
+    def passes(self, rule: str, caller: Caller, *, project_id: str | None = None, user_id: str | None = None) -> bool:
         """Whether the caller passes a rule for a target of this project and user. KeyError for an unknown rule."""
         return self._rules[rule](caller, project_id, user_id)
 
-    def check(
-        self, rule: str, caller: Caller, *, project_id: str | None = None, user_id: str | None = None
-    ) -> None:
+    def check(self, rule: str, caller: Caller, *, project_id: str | None = None, user_id: str | None = None) -> None:
         """Forbidden, in Nova's words, where the caller does not pass."""
         if not self.passes(rule, caller, project_id=project_id, user_id=user_id):
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.")

@@ -8,7 +8,7 @@ are told apart by the one key of the body.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from kilonova.api.call import Call
 from kilonova.api.schemas.validation import Schema
@@ -63,9 +63,10 @@ ANY_QUERY: Final = Versioned[Schema | None](("2.1", None))
 class Route:
     """One row. Both ends of ``span`` are included; ``action`` is the key of the body for actions on a server.
 
-    ``policy`` None lets in whoever is signed in. ``status`` is that of success. ``body`` and ``query`` are the schemas of what may be sent, None for anything (a
-    body) and for nothing known (a query, whose parameters then are all dropped). ``sees_deleted`` says whether the
-    server of the path may be gone already. ``is_gone`` marks what Nova had once.
+    ``policy`` None lets in whoever is signed in; ``status`` is that of success. ``body`` and ``query`` are the schemas
+    of what may be sent, None for anything (a body) and for nothing known (a query, whose parameters then are all
+    dropped). ``sees_deleted`` says whether the server of the path may be gone already. ``is_gone`` marks what Nova
+    had once.
     """
 
     method: str
@@ -97,29 +98,31 @@ class Route:
 SERVER_PARAM: Final = "server_id"
 
 
-def route(
-    method: str,
-    path: str,
-    handle: Handle,
-    *,
-    policy: str | None,
-    since: str = "2.1",
-    until: str | None = None,
-    status: int | Versioned[int] = 200,
-    **rest: Any,
-) -> Route:
+class RouteOptions(TypedDict, total=False):
+    """What a row may have beyond method, path, handler and policy: fields of ``Route``, the span as two texts."""
+
+    since: str
+    until: str | None
+    status: int | Versioned[int]
+    action: str
+    returns: One | Many
+    body: Versioned[Schema | None]
+    query: Versioned[Schema | None]
+    target: Target
+    sees_deleted: Versioned[bool]
+    is_gone: bool
+
+
+def route(method: str, path: str, handle: Handle, *, policy: str | None, **options: Unpack[RouteOptions]) -> Route:
     """A row from texts. Below ``/servers/{server_id}`` the policy is about the server unless ``target`` says else."""
+    since, until = options.pop("since", "2.1"), options.pop("until", None)
+    status = options.pop("status", 200)
     if f"{{{SERVER_PARAM}}}" in path:
-        rest.setdefault("target", Target.SERVER)
-    return Route(
-        method=method,
-        path=path,
-        handle=handle,
-        policy=policy,
-        span=Span.of(since, until),
-        status=status if isinstance(status, Versioned) else Versioned(("2.1", status)),
-        **rest,
-    )
+        options.setdefault("target", Target.SERVER)
+    rest: dict[str, Any] = dict(options)
+    rest["span"] = Span.of(since, until)
+    rest["status"] = status if isinstance(status, Versioned) else Versioned(("2.1", status))
+    return Route(method=method, path=path, handle=handle, policy=policy, **rest)
 
 
 @dataclass(slots=True)
@@ -179,7 +182,9 @@ class Router:
         node = self._root
         for part in row.path.strip("/").split("/"):
             if part.startswith("{"):
-                node.param = node = node.param or _Node()
+                if node.param is None:
+                    node.param = _Node()
+                node = node.param
             else:
                 node = node.literal.setdefault(part, _Node())
         choices = node.methods.setdefault(row.method, Choices())

@@ -5,11 +5,11 @@ calls the constructor of a struct made for exactly these keys, so that a thousan
 costs. Text that is JSON already goes through as ``Raw``.
 """
 
-import json
 import linecache
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any, Final
 
 import msgspec
@@ -17,8 +17,8 @@ from msgspec import UNSET, Raw
 
 from kilonova.wire.version import MIN, Microversion, Span
 
-Getter = Callable[[Any, Any], Any]
-"""The value of a field, from the record and the view (what of the request the rendering needs)."""
+Getter = Callable[[Any], Any] | Callable[[Any, Any], Any]
+"""The value of a field, from the record, or from the record and the view (what of the request it needs)."""
 
 Render = Callable[[Any, Any], msgspec.Struct]
 """A record and a view become what msgspec encodes."""
@@ -31,8 +31,8 @@ ABSENT: Final = UNSET
 class Field:
     """One key in a span of versions.
 
-    ``get`` is the name of an attribute of the record, or a function of (record, view). ``when`` names policy rules:
-    the key is there only for callers who pass at least one of them.
+    ``get`` is the name of an attribute of the record, or a function of it, with or without the view. ``when`` names
+    policy rules: the key is there only for callers who pass at least one of them.
     """
 
     key: str
@@ -110,7 +110,7 @@ def starting(since: str, fields: Iterable[Field]) -> tuple[Field, ...]:
 
 def raw(text: str) -> Raw:
     """A JSON text that goes into the body as it is."""
-    return Raw(text)  # type: ignore[arg-type]  # Raw takes str as well; its stub says bytes only
+    return Raw(text)
 
 
 def _missing(keys: list[str], among: list[str]) -> list[str]:
@@ -140,9 +140,10 @@ def _compile(name: str, fields: list[Field]) -> Render:
 
 def _argument(name: str, get: str | Getter) -> str:
     if not isinstance(get, str):
-        return f"{name}(record, view)"
+        takes_view = len(signature(get).parameters) > 1
+        return f"{name}(record, view)" if takes_view else f"{name}(record)"
     if not get.isidentifier():
-        raise ValueError(f"not the name of an attribute: {json.dumps(get)}")
+        raise ValueError(f"not the name of an attribute: {get!r}")
     return f"record.{get}"
 
 

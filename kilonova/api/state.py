@@ -1,6 +1,7 @@
 """Our own surface beside Nova's: scheduling decisions, operations to their end, the journal, and health.
 
-Below ``/state/v1`` everything needs a token; times are UTC with microseconds. ``/healthz`` needs none and names nothing.
+Below ``/state/v1`` everything needs a token; times are UTC with microseconds. ``/healthz`` needs none, and names
+nothing.
 """
 
 import json
@@ -51,9 +52,7 @@ class StateApi:
     ) -> None:
         self._plane = plane
         self._frame = Frame(threads=threads, max_body=max_body)
-        self._dispatcher = Dispatcher(
-            Router(ROUTES), plane, identity, policy=policy or Policy(), identity_url=None
-        )
+        self._dispatcher = Dispatcher(Router(ROUTES), plane, identity, policy=policy or Policy(), identity_url=None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

@@ -22,18 +22,14 @@ class VersionMalformed(ValueError):
     """The text is no microversion; the message is Nova's."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(
-            f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum."
-        )
+        super().__init__(f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum.")
 
 
 class VersionUnsupported(ValueError):
     """A microversion outside of what is served; the message is Nova's, ``version`` is what was asked for."""
 
     def __init__(self, version: "Microversion", maximum: "Microversion") -> None:
-        super().__init__(
-            f"Version {version} is not supported by the API. Minimum is {MIN} and maximum is {maximum}."
-        )
+        super().__init__(f"Version {version} is not supported by the API. Minimum is {MIN} and maximum is {maximum}.")
         self.version = version
 
 

@@ -9,7 +9,7 @@ from kilonova.api.paging import cut
 from kilonova.api.routes import Many, One, route
 from kilonova.api.schemas import flavors as schemas
 from kilonova.api.schemas.types import NOTHING, truth
-from kilonova.api.shape import ABSENT, Shape, field, raw
+from kilonova.api.shape import Shape, field, raw
 from kilonova.domain.errors import Invalid
 from kilonova.domain.model import Flavor
 from kilonova.store import flavors
@@ -30,7 +30,7 @@ _SORTABLE: Final[dict[str, Callable[[Flavor], Any]]] = {
     "disabled": lambda flavor: flavor.disabled,
     "created_at": lambda flavor: flavor.created_at,
     "updated_at": lambda flavor: flavor.created_at,
-    "vcpu_weight": lambda flavor: 0,
+    "vcpu_weight": lambda _: 0,
 }
 
 
@@ -52,16 +52,16 @@ FULL: Final = Shape(
     field("name", "name"),
     field("ram", "memory_mb"),
     field("disk", "root_gb"),
-    field("swap", lambda flavor, call: flavor.swap_mb or "", until="2.74"),
+    field("swap", lambda flavor: flavor.swap_mb or "", until="2.74"),
     field("swap", "swap_mb", since="2.75"),
     field("OS-FLV-EXT-DATA:ephemeral", "ephemeral_gb"),
     field("OS-FLV-DISABLED:disabled", "disabled", until="2.101"),
     field("vcpus", "vcpus"),
     field("os-flavor-access:is_public", "is_public"),
-    field("rxtx_factor", lambda flavor, call: flavor.rxtx_factor or "", until="2.101"),
+    field("rxtx_factor", lambda flavor: flavor.rxtx_factor or "", until="2.101"),
     field("links", _links),
     field("description", "description", since="2.55"),
-    field("extra_specs", lambda flavor, call: raw(flavor.extra_specs_json), since="2.61", when=_SPECS),
+    field("extra_specs", lambda flavor: raw(flavor.extra_specs_json), since="2.61", when=_SPECS),
 )
 
 
@@ -177,12 +177,8 @@ ROUTES: Final = (
         query=schemas.LIST,
         returns=Many(shape=FULL, key="flavors"),
     ),
-    route(
-        "GET", "/flavors/{flavor_id}", show, policy=None, query=NOTHING, returns=One(shape=FULL)
-    ),
-    route(
-        "POST", "/flavors", create, policy=_MANAGE + "create", body=schemas.CREATE, returns=One(shape=FULL)
-    ),
+    route("GET", "/flavors/{flavor_id}", show, policy=None, query=NOTHING, returns=One(shape=FULL)),
+    route("POST", "/flavors", create, policy=_MANAGE + "create", body=schemas.CREATE, returns=One(shape=FULL)),
     route("DELETE", "/flavors/{flavor_id}", delete, policy=_MANAGE + "delete", status=202),
     route("GET", "/flavors/{flavor_id}/os-extra_specs", extra_specs, policy=_SPECS, query=NOTHING),
 )

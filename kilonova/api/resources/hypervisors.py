@@ -1,18 +1,17 @@
 """``/os-hypervisors``: what hosts have, and what is promised of it (contract §3)."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kilonova.api.call import Call, Page, Shown
+from kilonova.api.call import Call, Page
 from kilonova.api.paging import cut
 from kilonova.api.resources.services import state_of, status_of
-from kilonova.api.routes import Many, One, Route, Target, route
+from kilonova.api.routes import Many, One, Route, route
 from kilonova.api.schemas.types import BOOLEAN, FQDN, NON_NEGATIVE, STRING, param, query, truth
 from kilonova.api.schemas.validation import is_uuid
 from kilonova.api.shape import ABSENT, Field, Shape, field, raw
-from kilonova.domain.errors import Conflict, Invalid, NotFound, NotSupported
+from kilonova.domain.errors import Invalid, NotFound, NotSupported
 from kilonova.domain.model import ComputeNode, Instance, Service
 from kilonova.store import fleet, instances
 from kilonova.store.instances import InstanceQuery
@@ -20,9 +19,7 @@ from kilonova.wire.version import Versioned
 
 _RULE: Final = "os_compute_api:os-hypervisors:"
 _COMPUTE: Final = "nova-compute"
-_GENERIC: Final = (
-    "The server could not comply with the request since it is either malformed or otherwise incorrect."
-)
+_GENERIC: Final = "The server could not comply with the request since it is either malformed or otherwise incorrect."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +31,12 @@ class Hypervisor:
     servers: Sequence[Instance] | None = None
 
 
-def _node(name: str) -> Callable[[Hypervisor, Call], Any]:
-    return lambda hypervisor, call: getattr(hypervisor.node, name)
+def _node(name: str) -> Callable[[Hypervisor], Any]:
+    return lambda hypervisor: getattr(hypervisor.node, name)
 
 
-def _service(key: str) -> Callable[[Hypervisor, Call], Any]:
-    return lambda hypervisor, call: {
+def _service(key: str) -> Callable[[Hypervisor], Any]:
+    return lambda hypervisor: {
         "id": getattr(hypervisor.service, key),
         "host": hypervisor.service.host,
         "disabled_reason": hypervisor.service.disabled_reason,
@@ -55,15 +52,14 @@ def _disk_used(node: ComputeNode) -> int:
     return node.local_gb_used + node.reserved_disk_gb
 
 
-def _servers(hypervisor: Hypervisor, call: Call) -> Any:
-    del call
+def _servers(hypervisor: Hypervisor) -> Any:
     if not hypervisor.servers:
         return ABSENT
     return [{"name": server.name, "uuid": server.uuid} for server in hypervisor.servers]
 
 
-def _servers_or_none(hypervisor: Hypervisor, call: Call) -> Any:
-    return [] if hypervisor.servers is not None and not hypervisor.servers else _servers(hypervisor, call)
+def _servers_or_none(hypervisor: Hypervisor) -> Any:
+    return [] if hypervisor.servers is not None and not hypervisor.servers else _servers(hypervisor)
 
 
 _BRIEF: Final[tuple[Field, ...]] = (
@@ -71,7 +67,7 @@ _BRIEF: Final[tuple[Field, ...]] = (
     field("id", _node("uuid"), since="2.53"),
     field("hypervisor_hostname", _node("hypervisor_hostname")),
     field("state", lambda hypervisor, call: state_of(hypervisor.service, call)),
-    field("status", lambda hypervisor, call: status_of(hypervisor.service)),
+    field("status", lambda hypervisor: status_of(hypervisor.service)),
 )
 _SERVERS: Final[tuple[Field, ...]] = (
     field("servers", _servers, until="2.74"),
@@ -86,15 +82,19 @@ _CAPACITY: Final[dict[str, Callable[[ComputeNode], int | None]]] = {
     "local_gb_used": _disk_used,
     "free_ram_mb": lambda node: node.memory_mb - _memory_used(node),
     "free_disk_gb": lambda node: node.local_gb - _disk_used(node),
-    "current_workload": lambda node: 0,
+    "current_workload": lambda _: 0,
     "running_vms": lambda node: node.running_vms,
     "disk_available_least": lambda node: node.disk_available_least,
 }
 
 
-def _capacity(name: str) -> Callable[[Hypervisor, Call], Any]:
+def _capacity(name: str) -> Callable[[Hypervisor], Any]:
     count = _CAPACITY[name]
-    return lambda hypervisor, call: count(hypervisor.node)
+    return lambda hypervisor: count(hypervisor.node)
+
+
+def _uptime(hypervisor: Hypervisor, call: Call) -> str | None:
+    return hypervisor.node.uptime_text if state_of(hypervisor.service, call) == "up" else None
 
 
 BRIEF: Final = Shape("hypervisor", *_BRIEF, *_SERVERS)
@@ -108,11 +108,11 @@ FULL: Final = Shape(
     field("service", _service("uuid"), since="2.53"),
     *(field(name, _capacity(name), until="2.87") for name in _CAPACITY),
     field("cpu_info", _node("cpu_info_json"), until="2.27"),
-    field("cpu_info", lambda hypervisor, call: raw(hypervisor.node.cpu_info_json or "{}"), since="2.28", until="2.87"),
-    field("uptime", lambda hypervisor, call: _uptime(hypervisor, call), since="2.88"),
+    field("cpu_info", lambda hypervisor: raw(hypervisor.node.cpu_info_json or "{}"), since="2.28", until="2.87"),
+    field("uptime", _uptime, since="2.88"),
     *_SERVERS,
 )
-UPTIME: Final = Shape("hypervisor", *_BRIEF, field("uptime", lambda hypervisor, call: hypervisor.node.uptime_text))
+UPTIME: Final = Shape("hypervisor", *_BRIEF, field("uptime", lambda hypervisor: hypervisor.node.uptime_text))
 
 
 def index(call: Call) -> Page:
@@ -182,10 +182,6 @@ def _matching(hypervisors: list[Hypervisor], pattern: str) -> list[Hypervisor]:
     if not found:
         raise NotFound(f"No hypervisor matching '{pattern}' could be found.")
     return found
-
-
-def _uptime(hypervisor: Hypervisor, call: Call) -> str | None:
-    return hypervisor.node.uptime_text if state_of(hypervisor.service, call) == "up" else None
 
 
 def _loaded(call: Call, *, with_servers: bool | None = None) -> list[Hypervisor]:

@@ -38,8 +38,8 @@ class ActionView:
 EVENT: Final = Shape(
     "event",
     field("event", "event"),
-    field("start_time", lambda event, view: _moment(event.started_at)),
-    field("finish_time", lambda event, view: _moment(event.finished_at)),
+    field("start_time", lambda event: _moment(event.started_at)),
+    field("finish_time", lambda event: _moment(event.finished_at)),
     field("result", "result"),
     field("traceback", "traceback", when=_EVENTS),
     field("host", "host", since="2.62", when=_EVENTS),
@@ -62,9 +62,9 @@ _COMMON: Final[tuple[Field, ...]] = (
     field("request_id", "request_id"),
     field("user_id", "user_id"),
     field("project_id", "project_id"),
-    field("start_time", lambda action, view: _moment(action.started_at)),
+    field("start_time", lambda action: _moment(action.started_at)),
     field("message", "message"),
-    field("updated_at", lambda action, view: _moment(action.updated_at), since="2.58"),
+    field("updated_at", lambda action: _moment(action.updated_at), since="2.58"),
 )
 BRIEF: Final = Shape("instanceAction", *_COMMON)
 FULL: Final = Shape(

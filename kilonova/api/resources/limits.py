@@ -25,12 +25,12 @@ class Allowance:
     used: Usage
 
 
-def _limit(name: str) -> Callable[[Allowance, Any], int]:
-    return lambda allowance, view: allowance.limits[name]
+def _limit(name: str) -> Callable[[Allowance], int]:
+    return lambda allowance: allowance.limits[name]
 
 
-def _always(value: int) -> Callable[[Allowance, Any], int]:
-    return lambda allowance, view: value
+def _always(value: int) -> Callable[[Allowance], int]:
+    return lambda _: value
 
 
 ABSOLUTE: Final = Shape(
@@ -48,9 +48,9 @@ ABSOLUTE: Final = Shape(
     field("maxTotalFloatingIps", _always(UNLIMITED), until="2.35"),
     field("maxSecurityGroups", _always(UNLIMITED), until="2.35"),
     field("maxSecurityGroupRules", _always(UNLIMITED), until="2.35"),
-    field("totalInstancesUsed", lambda allowance, view: allowance.used.instances),
-    field("totalCoresUsed", lambda allowance, view: allowance.used.cores),
-    field("totalRAMUsed", lambda allowance, view: allowance.used.ram),
+    field("totalInstancesUsed", lambda allowance: allowance.used.instances),
+    field("totalCoresUsed", lambda allowance: allowance.used.cores),
+    field("totalRAMUsed", lambda allowance: allowance.used.ram),
     field("totalServerGroupsUsed", _always(0)),
     field("totalFloatingIpsUsed", _always(0), until="2.35"),
     field("totalSecurityGroupsUsed", _always(0), until="2.35"),
@@ -58,7 +58,7 @@ ABSOLUTE: Final = Shape(
 
 LIMITS: Final = Shape(
     "limits",
-    field("rate", lambda allowance, call: []),
+    field("rate", lambda _: []),
     field("absolute", lambda allowance, call: ABSOLUTE.at(call.version)(allowance, call)),
 )
 
@@ -83,21 +83,20 @@ _RESOURCES: Final[dict[str, tuple[str | None, str | None]]] = {
 _IN_USE: Final = frozenset({"instances", "cores", "ram"})
 
 
-def _value(name: str, setting: str | None) -> Callable[[Allowance, Any], int]:
+def _value(name: str, setting: str | None) -> Callable[[Allowance], int]:
     del name
-    return lambda allowance, call: UNLIMITED if setting is None else allowance.limits[setting]
+    return lambda allowance: UNLIMITED if setting is None else allowance.limits[setting]
 
 
-def _detail(name: str, setting: str | None) -> Callable[[Allowance, Any], Any]:
-    def detail(allowance: Allowance, call: Call) -> dict[str, int]:
-        del call
+def _detail(name: str, setting: str | None) -> Callable[[Allowance], Any]:
+    def detail(allowance: Allowance) -> dict[str, int]:
         limit = UNLIMITED if setting is None else allowance.limits[setting]
         return {"limit": limit, "in_use": getattr(allowance.used, name) if name in _IN_USE else 0, "reserved": 0}
 
     return detail
 
 
-def _fields(get: Callable[[str, str | None], Callable[[Allowance, Any], Any]]) -> tuple[Field, ...]:
+def _fields(get: Callable[[str, str | None], Callable[[Allowance], Any]]) -> tuple[Field, ...]:
     rows = _RESOURCES.items()
     named = (Field(key=name, get=get(name, setting), span=Span.of("2.1", end)) for name, (setting, end) in rows)
     return (field("id", "project_id"), *named)
@@ -127,9 +126,7 @@ def quota_detail(call: Call) -> Allowance:
 
 def quota_defaults(call: Call) -> Allowance:
     """``GET /os-quota-sets/{project}/defaults``."""
-    return Allowance(
-        project_id=call.params["project_id"], limits=dict(call.plane.settings.limits), used=Usage()
-    )
+    return Allowance(project_id=call.params["project_id"], limits=dict(call.plane.settings.limits), used=Usage())
 
 
 def _of_project(call: Call, rule: str) -> Allowance:

@@ -21,9 +21,7 @@ def _act(operations: tuple[Operation, ...]) -> Callable[[Call], None]:
         (value,) = call.body.values()
         parameters: dict[str, Any] = value if isinstance(value, dict) else {}
         variant = parameters["type"].upper() if None not in by_variant else None
-        call.plane.act(
-            call.request, call.server, by_variant[variant], parameters, may_override_lock=call.is_admin
-        )
+        call.plane.act(call.request, call.server, by_variant[variant], parameters, may_override_lock=call.is_admin)
 
     return act
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -92,9 +93,7 @@ def listed(call: Call, *, all_tenants_rule: str) -> list[Instance]:
         return _collected(connection, query, asked.tests())
 
 
-def _collected(
-    connection: Connection, query: InstanceQuery, tests: list[Callable[[Instance], bool]]
-) -> list[Instance]:
+def _collected(connection: Connection, query: InstanceQuery, tests: list[Callable[[Instance], bool]]) -> list[Instance]:
     if not tests:
         return instances.list_instances(connection, query)
     found: list[Instance] = []
@@ -151,11 +150,10 @@ class _Filters:
         found: list[Callable[[Instance], bool]] = []
         for name, holds in _TAG_TESTS.items():
             if (text := self._last(name)) is not None:
-                wanted = set(text.split(","))
-                found.append(lambda server, wanted=wanted, holds=holds: holds(wanted, json.loads(server.tags_json)))
+                found.append(partial(_is_tagged, holds, set(text.split(","))))
         for name, family in (("ip", 4), ("ip6", 6)):
             if (part := self._last(name)) is not None:
-                found.append(lambda server, part=part, family=family: _has_address(server, part, family))
+                found.append(partial(_has_address, part, family))
         return found
 
     def _last(self, name: str) -> str | None:
@@ -261,7 +259,11 @@ _TAG_TESTS: Final[dict[str, Callable[[set[str], list[str]], bool]]] = {
 }
 
 
-def _has_address(server: Instance, part: str, family: int) -> bool:
+def _is_tagged(holds: Callable[[set[str], list[str]], bool], wanted: set[str], server: Instance) -> bool:
+    return holds(wanted, json.loads(server.tags_json))
+
+
+def _has_address(part: str, family: int, server: Instance) -> bool:
     """Whether one of the addresses has this text in it; servers that are being built have none yet."""
     if server.vm_state == VmState.BUILDING:
         return False

@@ -103,8 +103,7 @@ def _image_with_properties(server: Instance, view: ServerView) -> Any:
     return {"id": server.image_ref, "links": links, "properties": properties}
 
 
-def _addresses(server: Instance, view: ServerView) -> Any:
-    del view
+def _addresses(server: Instance) -> Any:
     return raw("{}" if server.vm_state == VmState.BUILDING else server.addresses_json)
 
 
@@ -119,13 +118,7 @@ def plain_addresses(server: Instance) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _addresses_before_2_75(server: Instance, view: ServerView) -> Any:
-    del view
-    return plain_addresses(server)
-
-
-def _progress(server: Instance, view: ServerView) -> Any:
-    del view
+def _progress(server: Instance) -> Any:
     return server.progress if server.status in _PROGRESSING else ABSENT
 
 
@@ -164,13 +157,11 @@ def _status_of_host(server: Instance, view: ServerView) -> str:
     return "UP" if service.is_up(view.now, service_down_seconds=down) else "UNKNOWN"
 
 
-def _volume_ids(server: Instance, view: ServerView) -> Any:
-    del view
+def _volume_ids(server: Instance) -> Any:
     return [{"id": volume["id"]} for volume in json.loads(server.volumes_json)]
 
 
-def _security_groups(server: Instance, view: ServerView) -> Any:
-    del view
+def _security_groups(server: Instance) -> Any:
     is_unplugged = server.nics_json == "[]" and server.vm_state != VmState.BUILDING
     return ABSENT if is_unplugged or server.security_groups_json == "[]" else raw(server.security_groups_json)
 
@@ -179,9 +170,8 @@ def _updated(server: Instance, view: ServerView) -> str:
     return zulu(view.now if server.updated_at is None else server.updated_at)
 
 
-def _moment(get: Callable[[Instance], int | None]) -> Callable[[Instance, ServerView], Any]:
-    def moment(server: Instance, view: ServerView) -> Any:
-        del view
+def _moment(get: Callable[[Instance], int | None]) -> Callable[[Instance], str | None]:
+    def moment(server: Instance) -> str | None:
         instant = get(server)
         return None if instant is None else naive(instant)
 
@@ -198,13 +188,13 @@ _START: Final[tuple[Field, ...]] = (
     field("status", "status"),
     field("tenant_id", "project_id"),
     field("user_id", "user_id"),
-    field("metadata", lambda server, view: raw(server.metadata_json)),
-    field("hostId", lambda server, view: host_id(server.project_id, server.host)),
+    field("metadata", lambda server: raw(server.metadata_json)),
+    field("hostId", lambda server: host_id(server.project_id, server.host)),
     field("image", _image, until="2.97"),
     field("image", _image_with_properties, since="2.98"),
     field("flavor", _flavor_link, until="2.46"),
     field("flavor", _flavor, since="2.47"),
-    field("created", lambda server, view: zulu(server.created_at)),
+    field("created", lambda server: zulu(server.created_at)),
     field("updated", _updated),
     field("accessIPv4", "access_ip_v4"),
     field("accessIPv6", "access_ip_v6"),
@@ -236,20 +226,20 @@ _MIDDLE: Final[tuple[Field, ...]] = (
     field("OS-EXT-STS:vm_state", "vm_state"),
     field("OS-EXT-STS:power_state", "power_state"),
     field("os-extended-volumes:volumes_attached", _volume_ids, until="2.2"),
-    field("os-extended-volumes:volumes_attached", lambda server, view: raw(server.volumes_json), since="2.3"),
+    field("os-extended-volumes:volumes_attached", lambda server: raw(server.volumes_json), since="2.3"),
     field("host_status", _host_status, since="2.16", when=(_HOST_STATUS, _HOST_UNKNOWN)),
 )
 _END: Final[tuple[Field, ...]] = (
-    field("locked", lambda server, view: server.locked_by is not None, since="2.9"),
+    field("locked", lambda server: server.locked_by is not None, since="2.9"),
     field("description", "display_description", since="2.19"),
-    field("tags", lambda server, view: raw(server.tags_json), since="2.26"),
-    field("trusted_image_certificates", lambda server, view: None, since="2.63"),
-    field("server_groups", lambda server, view: [], since="2.71"),
+    field("tags", lambda server: raw(server.tags_json), since="2.26"),
+    field("trusted_image_certificates", lambda _: None, since="2.63"),
+    field("server_groups", lambda _: [], since="2.71"),
     field("locked_reason", "locked_reason", since="2.73"),
 )
 _LATEST: Final[tuple[Field, ...]] = (
     field("pinned_availability_zone", "availability_zone", since="2.96"),
-    field("scheduler_hints", lambda server, view: raw(server.hints_json), since="2.100"),
+    field("scheduler_hints", lambda server: raw(server.hints_json), since="2.100"),
 )
 
 BRIEF: Final = Shape("server", field("id", "uuid"), field("name", "display_name"), field("links", _links))
@@ -264,7 +254,7 @@ DETAIL: Final = FULL.without("server", "server_groups")
 UPDATED: Final = Shape(
     "server",
     *_START,
-    field("addresses", _addresses_before_2_75, until="2.74"),
+    field("addresses", plain_addresses, until="2.74"),
     *starting("2.75", (_ADDRESSES, *_MIDDLE)),
     *_END,
     *_LATEST,
@@ -273,10 +263,10 @@ UPDATED: Final = Shape(
 
 CREATED: Final = Shape(
     "server",
-    field("id", lambda order, view: order.server.uuid),
+    field("id", lambda order: order.server.uuid),
     field("links", lambda order, view: view.links.both("servers", order.server.uuid)),
-    field("OS-DCF:diskConfig", lambda order, view: order.server.disk_config),
-    field("security_groups", lambda order, view: order.security_groups),
-    field("adminPass", lambda order, view: ABSENT if order.admin_pass is None else order.admin_pass),
+    field("OS-DCF:diskConfig", lambda order: order.server.disk_config),
+    field("security_groups", lambda order: order.security_groups),
+    field("adminPass", lambda order: ABSENT if order.admin_pass is None else order.admin_pass),
 )
 """What the one who ordered a server is told at once (contract §6.1)."""

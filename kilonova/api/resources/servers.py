@@ -20,9 +20,7 @@ from kilonova.services.servers import ServerOrder, ServerUpdate
 
 _RULE: Final = "os_compute_api:servers:"
 _PASSWORD_LENGTH: Final = 12
-_PASSWORD_SYMBOLS: Final = "".join(
-    each for each in string.ascii_letters + string.digits if each not in "0O1lI"
-)
+_PASSWORD_SYMBOLS: Final = "".join(each for each in string.ascii_letters + string.digits if each not in "0O1lI")
 """Letters and digits that nobody mistakes for another."""
 
 _NOT_YET: Final = {
@@ -203,7 +201,9 @@ def _hints(body: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 ROUTES: Final = (
-    route("GET", "/servers", index, policy=_RULE + "index", query=schemas.LIST, returns=Many(shape=BRIEF, key="servers")),
+    route(
+        "GET", "/servers", index, policy=_RULE + "index", query=schemas.LIST, returns=Many(shape=BRIEF, key="servers")
+    ),
     route(
         "GET",
         "/servers/detail",

@@ -51,9 +51,9 @@ SERVICE: Final = Shape(
     field("binary", "binary"),
     field("host", "host"),
     field("zone", zone_of),
-    field("status", lambda service, call: status_of(service)),
+    field("status", status_of),
     field("state", state_of),
-    field("updated_at", lambda service, call: _updated(service)),
+    field("updated_at", _updated),
     field("disabled_reason", "disabled_reason"),
     field("forced_down", "forced_down", since="2.11"),
 )
@@ -87,16 +87,12 @@ def _zones(call: Call, *, hidden: str | None, has_hosts: bool) -> dict[str, Any]
     for service in _listed(call):
         members.setdefault(zone_of(service, call), []).append(service)
     members.pop(hidden or "", None)
-    available = {
-        zone: enabled for zone, each in members.items() if (enabled := [s for s in each if not s.disabled])
-    }
+    available = {zone: enabled for zone, each in members.items() if (enabled := [s for s in each if not s.disabled])}
     found = [
         _zone(zone, is_available=True, hosts=_hosts(available[zone], call) if has_hosts else None)
         for zone in sorted(available)
     ]
-    found += [
-        _zone(zone, is_available=False, hosts=None) for zone in sorted(members) if zone not in available
-    ]
+    found += [_zone(zone, is_available=False, hosts=None) for zone in sorted(members) if zone not in available]
     return {"availabilityZoneInfo": found}
 
 

@@ -36,9 +36,9 @@ FLAVOR_REF: Final[Json] = {"type": ["string", "integer"], "pattern": "^[a-zA-Z0-
 TAG: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}
 
 
-def truth(value: bool | str) -> bool:
+def truth(value: object) -> bool:
     """What a value of ``BOOLEAN`` means."""
-    return value if isinstance(value, bool) else value.lower() in _TRUE
+    return value is True or (isinstance(value, str) and value.lower() in _TRUE)
 
 
 def the(properties: Json, *, required: tuple[str, ...] = (), extra: bool = False) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Schema:
 
     @cached_property
     def _fast(self) -> Any:
-        return jsonschema_rs.Draft4Validator(self.document, formats=dict(_FORMATS), validate_formats=True)
+        return jsonschema_rs.Draft4Validator(dict(self.document), formats=dict(_FORMATS), validate_formats=True)
 
     def check(self, value: Any) -> None:
         """Invalid, in Nova's words, where the value does not fit."""
@@ -125,7 +125,7 @@ class Schema:
         checker = FormatChecker(formats=())
         for name, check in _FORMATS.items():
             checker.checks(name, raises=InvalidName if name == "name" else ())(_raising(name, check))
-        error = next(Draft4Validator(self.document, format_checker=checker).iter_errors(value), None)
+        error = next(Draft4Validator(dict(self.document), format_checker=checker).iter_errors(value), None)
         if error is None:
             return "Malformed request body"
         if isinstance(error.cause, InvalidName):
