@@ -1,3 +1,7 @@
+import subprocess
+import sys
+
+import pytest
 from argon2 import PasswordHasher
 
 from kilonova.domain.model import SECOND, Instant
@@ -64,3 +68,26 @@ def test_the_brake_remembers_a_bounded_number_of_names() -> None:
         brake.failed(name, at(0))
     assert not brake.is_on("a", at(1))
     assert brake.is_on("c", at(1))
+
+
+_MANY = """
+from resource import RUSAGE_SELF, getrusage
+from threading import Thread
+from kilonova.identity.passwords import Passwords
+
+passwords = Passwords()
+hashed = passwords.hash("x")
+before = getrusage(RUSAGE_SELF).ru_maxrss
+threads = [Thread(target=passwords.verify, args=(hashed, "x")) for _ in range(12)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(getrusage(RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+def test_many_sign_ins_at_once_take_the_memory_of_one() -> None:
+    done = subprocess.run([sys.executable, "-c", _MANY], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 30 * 1024

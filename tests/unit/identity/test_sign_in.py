@@ -1,8 +1,10 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kilonova.domain.errors import Invalid, NotSupported, Unauthenticated
+from kilonova.domain.errors import Invalid, KilonovaError, NotSupported, Unauthenticated
 from kilonova.identity.signin import Reference, read_sign_in
 
 ADA = {"name": "ada", "domain": {"name": "Default"}, "password": "lovelace"}
@@ -84,3 +86,25 @@ def test_scopes_that_are_not_offered_are_said_to_be(scope: Any) -> None:
 def test_a_malformed_request_is_refused_with_a_reason(malformed: Any) -> None:
     with pytest.raises(Invalid):
         read_sign_in(malformed)
+
+
+KEYS = ["auth", "identity", "methods", "password", "token", "user", "id", "name", "domain", "scope", "project"]
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.sampled_from(["password", "token", "unscoped"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(ANYTHING, ANYTHING)
+def test_whatever_is_sent_is_read_or_refused(identity: Any, scope: Any) -> None:
+    for sent in (identity, {"auth": identity}, {"auth": {"identity": identity, "scope": scope}}):
+        try:
+            request = read_sign_in(sent)
+        except KilonovaError:
+            continue
+        assert request.user or request.token is not None

@@ -1,12 +1,15 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kilonova.domain.errors import Conflict, Forbidden, Invalid, NotSupported
+from kilonova.domain.errors import Conflict, Forbidden, Invalid, KilonovaError, NotSupported
 from kilonova.domain.images import Image, ImageStatus
 from kilonova.domain.model import Instant
-from kilonova.images.wishes import Wish, read_creation, read_patch
+from kilonova.images.wishes import READ_ONLY, SETTABLE, Wish, read_creation, read_patch
 
 IMAGE = Image(
     id="6f4d5d5e-0000-4000-8000-000000000001",
@@ -135,3 +138,38 @@ def test_properties_cannot_grow_beyond_what_is_kept() -> None:
         Wish(properties={f"p{n}": "x" for n in range(129)}).merged({})
     with pytest.raises(Invalid, match="bytes in all"):
         Wish(properties={"p": "x" * 60_000}).merged({})
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=2)
+KEYS = st.sampled_from(sorted(READ_ONLY | SETTABLE | {"id", "os_distro", "hw/x", ""}))
+
+
+def _holds(wish: Wish) -> bool:
+    changed = replace(IMAGE, **wish.fields, properties_json=wish.merged(IMAGE.properties))
+    return all(isinstance(value, str) for value in changed.properties.values())
+
+
+@given(st.dictionaries(KEYS, VALUES) | VALUES)
+def test_whatever_is_sent_at_creation_is_read_or_refused(body: Any) -> None:
+    try:
+        wish = read_creation(body)
+    except KilonovaError:
+        return
+    assert _holds(wish)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"op": st.sampled_from(["add", "replace", "remove", "move"]), "path": KEYS.map(lambda key: f"/{key}")},
+            optional={"value": VALUES},
+        )
+        | VALUES
+    )
+)
+def test_whatever_is_sent_as_a_patch_is_read_or_refused(body: Any) -> None:
+    try:
+        wish = read_patch(body, IMAGE)
+    except KilonovaError:
+        return
+    assert _holds(wish)
