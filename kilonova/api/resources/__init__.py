@@ -3,6 +3,8 @@
 from typing import Final
 
 from kilonova.api.resources import (
+    elsewhere,
+    extensions,
     flavors,
     hypervisors,
     instance_actions,
@@ -23,4 +25,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *limits.ROUTES,
     *services.ROUTES,
     *hypervisors.ROUTES,
+    *extensions.ROUTES,
+    *elsewhere.ROUTES,
 )

@@ -34,11 +34,6 @@ def console_output(call: Call) -> dict[str, str]:
     return {"output": call.plane.console_output(call.server, lines=lines)}
 
 
-def gone(call: Call) -> None:
-    """Never called: what is gone is refused before."""
-    raise LookupError(call.path)
-
-
 def _of_operation(key: str, operations: tuple[Operation, ...]) -> Route:
     first = operations[0]
     return route(
@@ -66,5 +61,4 @@ ROUTES: Final = (
         action="os-getConsoleOutput",
         body=Versioned[Schema | None](("2.1", Schema(schemas.CONSOLE_OUTPUT))),
     ),
-    route("POST", _PATH, gone, policy="os_compute_api:servers:show", action="resetNetwork", is_gone=True),
 )

@@ -25,8 +25,7 @@ _PASSWORD_SYMBOLS: Final = "".join(each for each in string.ascii_letters + strin
 
 _NOT_YET: Final = {
     "personality": "Kilonova does not inject files.",
-    "block_device_mapping": "Kilonova does not boot from volumes yet.",
-    "block_device_mapping_v2": "Kilonova does not boot from volumes yet.",
+    "block_device_mapping": "Kilonova has no volumes.",
     "trusted_image_certificates": "Kilonova does not check images against certificates yet.",
 }
 
@@ -48,6 +47,12 @@ def detail(call: Call) -> Page:
     return page_of(found, page_limit(call), id_of=_uuid, view=view_of(call, found))
 
 
+def _is_local_root(device: Mapping[str, Any], image_id: str | None) -> bool:
+    """Whether a block device says no more than ``imageRef`` does; the openstack client always sends it so."""
+    said = (device.get("source_type"), device.get("destination_type", "local"), str(device.get("boot_index")))
+    return said == ("image", "local", "0") and device.get("uuid") == image_id and not device.get("volume_size")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:
     """A server just accepted, with what only its owner is told, and only now."""
@@ -63,6 +68,10 @@ def create(call: Call) -> Accepted:
     for key, text in _NOT_YET.items():
         if wanted.get(key):
             raise NotSupported(text)
+    if not all(_is_local_root(each, wanted.get("imageRef")) for each in wanted.get("block_device_mapping_v2", ())):
+        raise NotSupported(
+            "Kilonova has no volumes: the one block device of a server is its image, on its host's disk."
+        )
     if wanted.get("key_name") is not None:
         raise Invalid("Invalid key_name provided.")
     check_metadata(call, wanted.get("metadata", {}))
