@@ -71,6 +71,8 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self.url = _parsed(url)
         self.dialect: str = _DIALECTS[self.url.get_backend_name()]
+        if self.is_embedded:
+            embedded.check_url(self.url)
         self.on_journal: Callable[[], None] = lambda: None
         reading: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
         writing: dict[str, Any] = {}
@@ -107,7 +109,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for queries, each of which sees what is committed; writing through it is refused."""
-        with translated(self._reads), self._reads.connect() as connection:
+        with translated(), self._reads.connect() as connection:
             yield connection
 
     @contextmanager
@@ -118,7 +120,7 @@ class Database:
         undid it in favour of another one, ``Unavailable`` when it does not answer or its disk is full.
         """
         turn: AbstractContextManager[object] = self._turn or nullcontext()
-        with turn, translated(self._writes), self._writes.begin() as connection:
+        with turn, translated(), self._writes.begin() as connection:
             transaction = Transaction(connection)
             yield transaction
         transaction.settle(self.on_journal)

@@ -42,11 +42,15 @@ def _prepare(dbapi_connection: Any) -> None:
     dbapi_connection.execute("PRAGMA temp_store = MEMORY")
 
 
-def check_file(url: URL) -> None:
-    """Raise ``StoreUnusable`` if the URL's file cannot be, or become, a database that this process writes."""
+def check_url(url: URL) -> None:
+    """Raise ``StoreUnusable`` unless the URL names a plain file: one in memory would be another one in each thread."""
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise StoreUnusable("an SQLite database has to be a plain file, such as sqlite:////var/lib/kilonova/state.db")
-    path = Path(url.database)
+
+
+def check_file(url: URL) -> None:
+    """Raise ``StoreUnusable`` if the URL's file cannot be, or become, a database that this process writes."""
+    path = Path(url.database or "")
     if not path.parent.is_dir():
         raise StoreUnusable(f"the directory {path.parent} of the database does not exist")
     if not os.access(path.parent, os.W_OK | os.X_OK):

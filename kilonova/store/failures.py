@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -25,12 +24,11 @@ class Contention(Unavailable):
 
 
 @contextmanager
-def translated(engine: Engine) -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Raise ``Contention`` or ``Unavailable`` for what the database says of itself, and leave all else as it is.
 
     Text that no database, or not every one, can hold is ``Invalid``.
     """
-    driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
     try:
         yield
     except UnicodeEncodeError as error:
@@ -39,11 +37,6 @@ def translated(engine: Engine) -> Iterator[None]:
         raise Unavailable("The database is busy; try again.", detail=str(error)) from error
     except DBAPIError as error:
         meaning = _meaning(error.orig, lost=error.connection_invalidated)
-        if meaning is None:
-            raise
-        raise meaning from error
-    except driver_error as error:  # from the few statements that run on the driver's own cursor
-        meaning = _meaning(error, lost=engine.dialect.is_disconnect(error, None, None))
         if meaning is None:
             raise
         raise meaning from error

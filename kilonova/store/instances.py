@@ -82,7 +82,8 @@ def find_instance(connection: Connection, uuid: str, *, include_deleted: bool = 
 def list_instances(connection: Connection, query: InstanceQuery) -> list[Instance]:
     """The instances that the query selects.
 
-    Pages follow one another without repeating or leaving out an instance, whatever is created or deleted meanwhile.
+    Pages follow one another without repeating or leaving out an instance, whatever is created or deleted meanwhile;
+    one whose sort keys change meanwhile moves to where it then belongs.
     Raises ``Invalid`` for an unknown marker or column, or a name that is no regular expression.
     """
     order = _complete(query.sort)

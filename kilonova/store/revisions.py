@@ -7,7 +7,7 @@ only then, for it is dear. A newer one is refused: what it holds may mean what t
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
@@ -15,6 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from kilonova.domain.errors import StoreUnusable
 from kilonova.store import schema_identity  # noqa: F401  its tables are part of the schema
 from kilonova.store.schema import REVISIONS, journal_head, metadata, schema_version
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _LOCK: Final = 0x6B696C6F6E6F7661
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -75,12 +78,19 @@ def create(connection: Connection) -> None:
 def migrate(connection: Connection, revision: str = "head") -> None:
     """Apply the migrations up to ``revision`` that this database has not seen."""
     from alembic import command
+
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def alembic_config() -> "Config":
+    """Where Alembic finds the migrations."""
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    return config
 
 
 @contextmanager

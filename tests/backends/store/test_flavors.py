@@ -4,7 +4,7 @@ from kilonova.domain.errors import Conflict, NotFound
 from kilonova.domain.model import Flavor
 from kilonova.domain.placement import Ask, Candidate, decide
 from kilonova.store import journal
-from kilonova.store.database import Database
+from kilonova.store.database import Database, Transaction
 from kilonova.store.decisions import add_decision, list_decisions
 from kilonova.store.flavors import (
     add_flavor,
@@ -56,13 +56,16 @@ def test_a_flavor_comes_back_as_it_was_added(database: Database) -> None:
 def test_ids_and_names_are_taken_once(database: Database) -> None:
     with database.transaction() as tx:
         seed_flavors(tx, NOW)
-    sizes = {"vcpus": 1, "memory_mb": 1, "root_gb": 1, "now": NOW}
+
+    def add(tx: Transaction, flavorid: str, name: str) -> None:
+        add_flavor(tx, flavorid=flavorid, name=name, vcpus=1, memory_mb=1, root_gb=1, now=NOW)
+
     with database.transaction() as tx:
         with pytest.raises(Conflict, match=r"^Flavor with name m1\.tiny already exists\.$"):
-            add_flavor(tx, flavorid="7", name="m1.tiny", **sizes)
+            add(tx, "7", "m1.tiny")
         with pytest.raises(Conflict, match=r"^Flavor with ID 1 already exists\.$"):
-            add_flavor(tx, flavorid="1", name="m1.other", **sizes)
-        add_flavor(tx, flavorid="7", name="M1.TINY", **sizes)
+            add(tx, "1", "m1.other")
+        add(tx, "7", "M1.TINY")
     with database.read() as connection:
         assert len(list_flavors(connection)) == 7
 

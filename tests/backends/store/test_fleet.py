@@ -98,7 +98,7 @@ def test_a_node_is_announced_when_new_and_when_its_capacity_changes(database: Da
     noded(database, uptime_text="up 3 days", cpu_info_json='{"a":1}', running_vms=3)
     assert told(database, "compute_node") == ["create"]
     with database.transaction() as tx:
-        node = save_node(tx, "h1", now=at(5), **{**NODE, "vcpus": 8})
+        node = save_node(tx, "h1", now=at(5), **(NODE | {"vcpus": 8}))
     assert (node.uuid, node.vcpus, node.updated_at) == (uuid, 8, at(5))
     assert told(database, "compute_node") == ["create", "update"]
     with database.read() as connection:

@@ -139,7 +139,7 @@ def pages(database: Database, query: InstanceQuery) -> Iterator[list[Instance]]:
         marker = page[-1].uuid
 
 
-KEYS = ["created_at", "display_name", "host", "launched_at", "task_state", "id", "power_state", "uuid"]
+KEYS = ["created_at", "display_name", "host", "launched_at", "id", "uuid"]  # what a deletion does not change
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -159,7 +159,6 @@ def test_pages_neither_repeat_nor_leave_out_while_servers_come_and_go(
             host=data.draw(st.none() | texts),
             created_at=data.draw(st.sampled_from([at(1), at(2)])),
             launched_at=data.draw(st.none() | st.sampled_from([Instant(0), at(1)])),
-            task_state=data.draw(st.none() | st.just(TaskState.SPAWNING)),
         )
 
     staying = [kept(database, drawn()) for _ in range(7)]

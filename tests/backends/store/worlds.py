@@ -1,5 +1,6 @@
 """Instances, requests and changes for tests: small builders over the real records."""
 
+from typing import Any
 from uuid import uuid4
 
 from kilonova.domain.changes import Change, Phase
@@ -38,7 +39,7 @@ def asked(request_id: str | None = None, *, project_id: str = "p1") -> Request:
     return Request(request_id=request_id or f"req-{uuid4()}", user_id="u1", project_id=project_id, received_at=NOW)
 
 
-def draft(**fields: object) -> Instance:
+def draft(**fields: Any) -> Instance:
     """An instance that nobody has saved yet."""
     instance = Instance(
         id=0,
@@ -78,7 +79,7 @@ def draft(**fields: object) -> Instance:
     return instance._replace(**fields)
 
 
-def running(**fields: object) -> Instance:
+def running(**fields: Any) -> Instance:
     """A draft of one that runs."""
     made = draft(vm_state=VmState.ACTIVE, power_state=PowerState.RUNNING, host="h1", node="node-1", launched_at=NOW)
     return made._replace(**fields)
@@ -91,7 +92,7 @@ def kept(database: Database, instance: Instance | None = None, *, now: Instant =
         return save(tx, change).instance
 
 
-def changed(database: Database, before: Instance, now: Instant = NOW, **fields: object) -> Instance:
+def changed(database: Database, before: Instance, now: Instant = NOW, **fields: Any) -> Instance:
     """The instance after a change of no operation."""
     change = Change(before=before, after=before._replace(**fields), request=asked(), occurred_at=now)
     with database.transaction() as tx:
@@ -116,7 +117,7 @@ class Story:
     def start(self, now: Instant = NOW, *, event: str | None = None) -> "Story":
         return self._save(Phase.START, self.instance, now, event=event)
 
-    def step(self, now: Instant = NOW, **fields: object) -> "Story":
+    def step(self, now: Instant = NOW, **fields: Any) -> "Story":
         return self._save(Phase.STEP, self.instance._replace(**fields), now)
 
     def end(self, now: Instant = NOW, *, closes_action: bool = True) -> "Story":
@@ -134,7 +135,7 @@ class Story:
         with self.database.read() as connection:
             return get_action(connection, self.instance.uuid, self.request.request_id)
 
-    def _save(self, phase: Phase, after: Instance, now: Instant, *, is_new: bool = False, **more: object) -> "Story":
+    def _save(self, phase: Phase, after: Instance, now: Instant, *, is_new: bool = False, **more: Any) -> "Story":
         change = Change(
             before=None if is_new else self.instance,
             after=after,
@@ -144,7 +145,7 @@ class Story:
             phase=phase,
             action_id=self.action_id,
             host=self.host,
-            **more,  # type: ignore[arg-type]
+            **more,
         )
         with self.database.transaction() as tx:
             saved: Saved = save(tx, change)
@@ -152,7 +153,7 @@ class Story:
         return self
 
 
-def noded(database: Database, host: str = "h1", **values: object) -> str:
+def noded(database: Database, host: str = "h1", **values: Any) -> str:
     """The uuid of a node that was reported."""
     with database.transaction() as tx:
-        return save_node(tx, host, now=NOW, **{**NODE, **values}).uuid  # type: ignore[typeddict-item]
+        return save_node(tx, host, now=NOW, **{**NODE, **values}).uuid
