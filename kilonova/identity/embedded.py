@@ -127,13 +127,13 @@ class EmbeddedIdentity:
         """
         now = self.clock()
         user = self._find_user(reference)
-        name = user.id if user else f"{reference.id}/{reference.name}"[:128]
+        name = user.id if user else f"{reference.id!r}/{reference.name!r}"[:128]
         if self._brake.is_on(name, now):
             raise Unauthenticated(REFUSED)
         usable = user if user and user.enabled else None
         if not self.passwords.verify(usable.password_hash if usable else None, password) or usable is None:
-            self._brake.failed(name, now)
-            _LOG.warning("sign-in refused", extra={"user": name})
+            if self._brake.failed(name, now) == 1:
+                _LOG.warning("a sign-in was refused", extra={"user": name})
             raise Unauthenticated(REFUSED)
         self._brake.succeeded(name)
         if usable.password_hash and self.passwords.is_outdated(usable.password_hash):

@@ -67,13 +67,15 @@ class GuessBrake:
             since, count = self._failures.get(name, (now, 0))
             return count >= self._most and now - since < self._window
 
-    def failed(self, name: str, now: Instant) -> None:
-        """Count a failure."""
+    def failed(self, name: str, now: Instant) -> int:
+        """Count a failure; how many that makes in this window."""
         with self._lock:
             since, count = self._failures.pop(name, (now, 0))
-            self._failures[name] = (since, count + 1) if now - since < self._window else (now, 1)
+            since, count = (since, count + 1) if now - since < self._window else (now, 1)
+            self._failures[name] = (since, count)
             if len(self._failures) > self._names:
                 self._failures.popitem(last=False)
+            return count
 
     def succeeded(self, name: str) -> None:
         """Forget the failures of this name."""
