@@ -69,6 +69,13 @@ class GuestSpec:
     """Base64, as it came through the API."""
     config_drive: bool = False
     hostname: str = ""
+    public_keys: Mapping[str, str] = field(default_factory=dict)
+    """OpenSSH public keys by name, for the guest's metadata."""
+    availability_zone: str = "nova"
+    launch_index: int = 0
+    """Which of the servers of one request it is, from 0."""
+    node: str = ""
+    """Which node of the driver's is to run it; empty where there is only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

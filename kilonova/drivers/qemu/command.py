@@ -18,6 +18,7 @@ QEMU_LOG: Final = "qemu.log"
 _MAX_VCPUS: Final = 255  # what machine "pc" takes
 _MIN_MEMORY_MB: Final = 4  # below, the firmware does not come up
 _DISK_SLOTS: Final = {DiskRole.ROOT: 0x8, DiskRole.EPHEMERAL: 0x9, DiskRole.SWAP: 0xA}
+_CD_BUSES: Final = {DiskRole.CDROM: "ide.0", DiskRole.CONFIG: "ide.1"}
 _FIRST_NIC_SLOT: Final = 0x10
 _LAST_NIC_SLOT: Final = 0x1F
 _SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
@@ -70,11 +71,12 @@ def _processor(guest: Definition, accelerator: Accelerator) -> tuple[str, ...]:
 def _disk(disk: Disk) -> Iterator[str]:
     node = disk.role.value
     file: dict[str, object] = {"driver": "file", "filename": disk.file}
-    cdrom = disk.role is DiskRole.CDROM
-    options = {"driver": disk.format, "node-name": node, "read-only": cdrom, "file": file}
+    cd_bus = _CD_BUSES.get(disk.role)
+    options = {"driver": disk.format, "node-name": node, "read-only": cd_bus is not None, "file": file}
     yield from ("-blockdev", json.dumps(options))
-    if cdrom:  # after the root disk: what was installed there boots, and until then the CD does
-        yield from _device("ide-cd", id=node, drive=node, bootindex=2)
+    if cd_bus is not None:  # boots after the root disk: what was installed there, and until then the CD
+        second = {"bootindex": 2} if disk.role is DiskRole.CDROM else {}
+        yield from _device("ide-cd", id=node, drive=node, bus=cd_bus, **second)
     else:
         first = {"bootindex": 1} if disk.role is DiskRole.ROOT else {}
         yield from _device("virtio-blk-pci", id=node, drive=node, addr=_DISK_SLOTS[disk.role], serial=node, **first)

@@ -20,6 +20,7 @@ class DiskRole(StrEnum):
     CDROM = "cdrom"
     EPHEMERAL = "ephemeral"
     SWAP = "swap"
+    CONFIG = "config"
 
 
 class Condition(StrEnum):

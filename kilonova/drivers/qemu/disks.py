@@ -17,6 +17,7 @@ from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, Kilonova
 from kilonova.domain.faults import FaultCause
 from kilonova.drivers.protocol import GuestSpec, ImageSource
 from kilonova.drivers.qemu import host
+from kilonova.drivers.qemu.config_drive import config_drive, wants_config_drive
 from kilonova.drivers.qemu.definition import Disk, DiskRole
 from kilonova.drivers.qemu.formats import ImageFacts, check_image
 
@@ -101,6 +102,9 @@ def _each_disk(spec: GuestSpec, directory: Path, cache: ImageCache) -> Iterator[
         yield _blank(directory, "ephemeral.qcow2", DiskRole.EPHEMERAL, spec.ephemeral_gb * host.GIB)
     if spec.swap_mb:
         yield _blank(directory, "swap.qcow2", DiskRole.SWAP, spec.swap_mb * host.MIB)
+    if wants_config_drive(spec):
+        (directory / "config.iso").write_bytes(config_drive(spec))
+        yield Disk(role=DiskRole.CONFIG, file="config.iso", format="raw")
 
 
 def _overlay(image: ImageSource, root_gb: int, directory: Path, cache: ImageCache) -> Disk:
