@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam
 
 from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import StaleRecord
@@ -14,6 +14,11 @@ from kilonova.store.ledger import record_fault, record_phase
 from kilonova.store.schema import instances
 from kilonova.store.usage import record_usage
 
+# Statements that never differ: SQLAlchemy takes the columns to write from the parameters, and compiles each set once.
+_INSERT: Final = instances.insert()
+_COMPARE_AND_SWAP: Final = instances.update().where(
+    instances.c.uuid == bindparam("read_uuid"), instances.c.generation == bindparam("read_generation")
+)
 _NOT_TOLD: Final = frozenset({"user_data"})
 """What no snapshot has: it is large, and may have secrets."""
 
@@ -50,7 +55,7 @@ def save(tx: Transaction, change: Change) -> Saved:
 def _insert(connection: Connection, after: Instance) -> Instance:
     values = {**_row(after), "generation": 1}
     del values["id"]
-    key = connection.execute(instances.insert().values(**values)).inserted_primary_key
+    key = connection.execute(_INSERT, values).inserted_primary_key
     if not key:
         raise RuntimeError("the database gave the new instance no id")
     return after._replace(id=key[0], generation=1)
@@ -60,8 +65,8 @@ def _update(connection: Connection, before: Instance, after: Instance) -> Instan
     """Compare and swap: only what differs is written, and only if nobody wrote since ``before``."""
     instance = after._replace(id=before.id, uuid=before.uuid, generation=before.generation + 1)
     changed = {name: value for name, value in _row(instance).items() if value != getattr(before, name)}
-    same = (instances.c.uuid == before.uuid, instances.c.generation == before.generation)
-    if connection.execute(instances.update().where(*same).values(**changed)).rowcount != 1:
+    same = {"read_uuid": before.uuid, "read_generation": before.generation}
+    if connection.execute(_COMPARE_AND_SWAP, {**same, **changed}).rowcount != 1:
         raise StaleRecord(f"Instance {before.uuid} was changed by somebody else meanwhile")
     return instance
 

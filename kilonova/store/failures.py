@@ -12,11 +12,25 @@ from kilonova.domain.errors import Invalid, KilonovaError, Unavailable
 
 _POSTGRESQL_CONTENTION: Final = frozenset({"40001", "40P01", "55P03"})
 _MARIADB_CONTENTION: Final = frozenset({1020, 1205, 1213})
-_POSTGRESQL_FULL: Final = frozenset({"53100"})
-_MARIADB_FULL: Final = frozenset({1021, 1114})
-_SQLITE_FULL: Final = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC"})
-_SQLITE_UNWRITABLE: Final = frozenset({"SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_IOERR_READ"})
-_SQLITE_BUSY: Final = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"})
+
+_FULL: Final = "The database's disk is full: nothing can be kept until there is space."
+_UNWRITABLE: Final = "The database cannot be read or written."
+_SILENT: Final = "The database does not answer; try again."
+_BUSY: Final = "The database is busy; try again."
+
+_POSTGRESQL_OUTAGES: Final = {"53100": _FULL, "53200": _BUSY, "53300": _BUSY, "57P03": _SILENT}
+_MARIADB_OUTAGES: Final = {1021: _FULL, 1114: _FULL, 1040: _BUSY, 1203: _BUSY, 1053: _SILENT, 1290: _UNWRITABLE}
+_SQLITE_OUTAGES: Final = {
+    "SQLITE_FULL": _FULL,
+    "SQLITE_BUSY": "The database is locked by another process; try again.",
+    "SQLITE_LOCKED": _BUSY,
+    "SQLITE_READONLY": _UNWRITABLE,
+    "SQLITE_CANTOPEN": _UNWRITABLE,
+    "SQLITE_IOERR": _UNWRITABLE,
+    "SQLITE_CORRUPT": "The database is damaged; the operator has to restore it.",
+    "SQLITE_NOTADB": "The database is damaged; the operator has to restore it.",
+}
+"""By the primary code; the extended ones have a third word."""
 
 
 class Contention(Unavailable):
@@ -34,7 +48,7 @@ def translated() -> Iterator[None]:
     except UnicodeEncodeError as error:
         raise Invalid("Invalid input received: half a surrogate pair is no text") from error
     except PoolTimeout as error:
-        raise Unavailable("The database is busy; try again.", detail=str(error)) from error
+        raise Unavailable(_BUSY, detail=str(error)) from error
     except DBAPIError as error:
         meaning = _meaning(error.orig, lost=error.connection_invalidated)
         if meaning is None:
@@ -52,36 +66,26 @@ def _meaning(error: BaseException | None, *, lost: bool) -> KilonovaError | None
     return None if outage is None else Unavailable(outage, detail=detail)
 
 
-def _outage(error: BaseException | None, *, lost: bool) -> str | None:
-    if _is_full(error):
-        return "The database's disk is full: nothing can be kept until there is space."
-    if _name(error) in _SQLITE_BUSY:
-        return "The database is locked by another process; try again."
-    if _name(error) in _SQLITE_UNWRITABLE:
-        return "The database cannot be read or written."
-    if lost or _cannot_connect(error):
-        return "The database does not answer; try again."
-    return None
-
-
 def _is_contention(error: BaseException | None) -> bool:
     return _sqlstate(error) in _POSTGRESQL_CONTENTION or _number(error) in _MARIADB_CONTENTION
 
 
-def _is_full(error: BaseException | None) -> bool:
-    return _sqlstate(error) in _POSTGRESQL_FULL or _number(error) in _MARIADB_FULL or _name(error) in _SQLITE_FULL
+def _outage(error: BaseException | None, *, lost: bool) -> str | None:
+    if isinstance(error, sqlite3.Error):
+        return _SQLITE_OUTAGES.get("_".join(getattr(error, "sqlite_errorname", "").split("_")[:2]))
+    state, number = _sqlstate(error), _number(error)
+    told = _POSTGRESQL_OUTAGES.get(state or "") or _MARIADB_OUTAGES.get(number or 0)
+    if told is not None:
+        return told
+    return _SILENT if lost or _has_no_session(error) else None
 
 
-def _cannot_connect(error: BaseException | None) -> bool:
-    """Whether no session came about: psycopg then has no SQLSTATE, PyMySQL numbers from 2000 on."""
+def _has_no_session(error: BaseException | None) -> bool:
+    """Whether a session came to an end or never began: PyMySQL numbers that from 2000 on, psycopg has no SQLSTATE."""
     number = _number(error)
     if number is not None:
         return 2000 <= number < 2100
-    return (
-        type(error).__name__ in {"OperationalError", "ConnectionTimeout"}
-        and _sqlstate(error) is None
-        and (not isinstance(error, sqlite3.Error))
-    )
+    return type(error).__name__ in {"OperationalError", "ConnectionTimeout"} and _sqlstate(error) is None
 
 
 def _sqlstate(error: BaseException | None) -> str | None:
@@ -91,7 +95,3 @@ def _sqlstate(error: BaseException | None) -> str | None:
 def _number(error: BaseException | None) -> int | None:
     first = error.args[0] if error is not None and error.args else None
     return first if isinstance(first, int) else None
-
-
-def _name(error: BaseException | None) -> str | None:
-    return getattr(error, "sqlite_errorname", None)

@@ -18,6 +18,7 @@ from kilonova.domain.model import Instant, Request
 from kilonova.store.database import Database, Transaction
 from kilonova.store.schema import journal, journal_head
 
+_INSERT: Final = journal.insert()
 _NOTHING: Final = "{}"
 
 
@@ -80,24 +81,23 @@ def append(  # noqa: PLR0913  a row has this many columns, and most have a defau
     facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write one row. Write the object itself first, so that the order of rows is the order of writes."""
-    tx.connection.execute(
-        journal.insert().values(
-            kind=kind,
-            key=key,
-            project_id=project_id,
-            operation=operation,
-            phase=None if phase is None else str(phase),
-            cause=str(cause),
-            request_id=request and request.request_id,
-            user_id=request and request.user_id,
-            caller_project_id=request and request.project_id,
-            received_at=request and request.received_at,
-            occurred_at=occurred_at,
-            snapshot_json=snapshot.decode() if isinstance(snapshot, bytes) else _dumps(snapshot),
-            previous_json=None if previous is None else _dumps(previous),
-            facts_json=_dumps(facts) if facts else _NOTHING,
-        )
-    )
+    row = {
+        "kind": kind,
+        "key": key,
+        "project_id": project_id,
+        "operation": operation,
+        "phase": None if phase is None else str(phase),
+        "cause": str(cause),
+        "request_id": request and request.request_id,
+        "user_id": request and request.user_id,
+        "caller_project_id": request and request.project_id,
+        "received_at": request and request.received_at,
+        "occurred_at": occurred_at,
+        "snapshot_json": snapshot.decode() if isinstance(snapshot, bytes) else _dumps(snapshot),
+        "previous_json": None if previous is None else _dumps(previous),
+        "facts_json": _dumps(facts) if facts else _NOTHING,
+    }
+    tx.connection.execute(_INSERT, row)
     tx.journalled()
 
 

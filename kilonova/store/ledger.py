@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select
 
 from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import NotFound, StaleRecord
@@ -16,6 +16,15 @@ from kilonova.store.schema import instance_actions, instance_events, instance_fa
 _MESSAGE_LENGTH: Final = 255
 _RESULTS: Final = {Phase.END: "Success", Phase.ERROR: "Error"}
 _is_open: Final[ColumnElement[bool]] = instance_actions.c.finished_at.is_(None)
+
+# Statements of every change, made once: SQLAlchemy takes the columns to write from the parameters.
+_INSERT_ACTION: Final = instance_actions.insert()
+_UPDATE_ACTION: Final = instance_actions.update().where(instance_actions.c.id == bindparam("of_action"), _is_open)
+_INSERT_EVENT: Final = instance_events.insert()
+_UPDATE_EVENT: Final = instance_events.update().where(instance_events.c.id == bindparam("of_event"))
+_OPEN_EVENT: Final = select(func.max(instance_events.c.id)).where(
+    instance_events.c.action_id == bindparam("of_action"), instance_events.c.finished_at.is_(None)
+)
 
 
 def record_phase(tx: Transaction, change: Change) -> int | None:
@@ -206,22 +215,20 @@ def _list_open(connection: Connection, condition: ColumnElement[bool], limit: in
 
 def _open_action(connection: Connection, change: Change, operation: Operation) -> int:
     request = change.request
-    made = connection.execute(
-        instance_actions.insert().values(
-            instance_uuid=change.after.uuid,
-            request_id=request.request_id,
-            action=operation.action,
-            operation=operation.name,
-            user_id=request.user_id,
-            project_id=request.project_id,
-            started_at=request.received_at,
-            host=change.host,
-            deadline_at=after(change.occurred_at, operation.deadline_seconds),
-            attempts=0,
-            parameters_json=change.parameters_json,
-        )
-    )
-    return _new_id(made.inserted_primary_key)
+    row = {
+        "instance_uuid": change.after.uuid,
+        "request_id": request.request_id,
+        "action": operation.action,
+        "operation": operation.name,
+        "user_id": request.user_id,
+        "project_id": request.project_id,
+        "started_at": request.received_at,
+        "host": change.host,
+        "deadline_at": after(change.occurred_at, operation.deadline_seconds),
+        "attempts": 0,
+        "parameters_json": change.parameters_json,
+    }
+    return _new_id(connection.execute(_INSERT_ACTION, row).inserted_primary_key)
 
 
 def _new_id(key: Sequence[Any] | None) -> int:
@@ -238,39 +245,33 @@ def _touch_action(connection: Connection, change: Change, action_id: int) -> Non
     result = _RESULTS.get(change.phase) if change.phase else None
     if result is not None and change.closes_action:
         values |= {"finished_at": change.occurred_at, "result": result, "owner": None, "lease_until": None}
-    table = instance_actions
-    touched = connection.execute(table.update().where(table.c.id == action_id, _is_open).values(**values))
-    if touched.rowcount != 1:
+    if connection.execute(_UPDATE_ACTION, {"of_action": action_id, **values}).rowcount != 1:
         raise StaleRecord(f"Action {change.request.request_id} is over already")
 
 
 def _add_event(connection: Connection, change: Change, event: str | None, **ending: Any) -> None:
     if event is None:
         return
-    connection.execute(
-        instance_events.insert().values(
-            action_id=change.action_id,
-            event=event,
-            host=change.host,
-            started_at=change.occurred_at,
-            **ending,
-        )
-    )
+    row = {
+        "action_id": change.action_id,
+        "event": event,
+        "host": change.host,
+        "started_at": change.occurred_at,
+        **ending,
+    }
+    connection.execute(_INSERT_EVENT, row)
 
 
 def _finish_event(connection: Connection, change: Change, event: str | None) -> None:
     """Finish the newest open event; where none was opened, one that began and ended now stands for it."""
-    table = instance_events
     ending = {
         "finished_at": change.occurred_at,
         "result": _RESULTS[change.phase] if change.phase else None,
         "traceback": change.traceback,
         "details": change.details,
     }
-    open_event = connection.scalar(
-        select(func.max(table.c.id)).where(table.c.action_id == change.action_id, table.c.finished_at.is_(None))
-    )
+    open_event = connection.scalar(_OPEN_EVENT, {"of_action": change.action_id})
     if open_event is None:
         _add_event(connection, change, event, **ending)
     else:
-        connection.execute(table.update().where(table.c.id == open_event).values(**ending))
+        connection.execute(_UPDATE_EVENT, {"of_event": open_event, **ending})

@@ -30,8 +30,9 @@ def bring_up_to_date(engine: Engine, dialect: str) -> None:
     """
     name = engine.url.database if dialect == "sqlite" else engine.url.render_as_string(hide_password=True)
     try:
-        with engine.begin() as connection, _alone(connection, dialect):
+        with engine.connect() as connection, _alone(connection, dialect):
             _bring(connection, str(name))
+            connection.commit()
     except DBAPIError as error:
         raise StoreUnusable(f"the database {name} cannot be used: {_first_line(error)}") from error
 

@@ -1,14 +1,20 @@
 """Usage segments: the stretches of a server's life in which nothing that is billed changed."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from kilonova.domain.model import Instance, Instant
 from kilonova.domain.states import VmState
 from kilonova.domain.usage import Billed, billed
 from kilonova.store.database import Transaction
 from kilonova.store.schema import usage_segments
+
+_OPEN: Final = usage_segments.insert()
+_CLOSE: Final = usage_segments.update().where(
+    usage_segments.c.instance_uuid == bindparam("of_instance"), usage_segments.c.ended_at.is_(None)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +33,11 @@ def record_usage(tx: Transaction, before: Instance | None, after: Instance, occu
     was, now = (None if before is None else billed(before)), billed(after)
     if was == now:
         return
-    table = usage_segments
     if was is not None:
-        tx.connection.execute(
-            table.update()
-            .where(table.c.instance_uuid == after.uuid, table.c.ended_at.is_(None))
-            .values(ended_at=occurred_at)
-        )
+        tx.connection.execute(_CLOSE, {"of_instance": after.uuid, "ended_at": occurred_at})
     if now is not None:
         values = {**now._asdict(), "vm_state": str(now.vm_state)}
-        tx.connection.execute(table.insert().values(instance_uuid=after.uuid, started_at=occurred_at, **values))
+        tx.connection.execute(_OPEN, {"instance_uuid": after.uuid, "started_at": occurred_at, **values})
 
 
 def list_segments(connection: Connection, instance_uuid: str) -> list[Segment]:

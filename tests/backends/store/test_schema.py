@@ -1,6 +1,7 @@
 """The schema however it came about, and databases that are refused."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -75,6 +76,17 @@ def test_a_migrated_database_opens_and_stays_as_it_is(empty: sa.Engine, empty_ur
     database.open()
     database.close()
     assert shape(empty) == before
+
+
+def test_processes_that_start_at_once_make_one_schema(empty: sa.Engine, empty_url: str) -> None:
+    databases = [Database(empty_url) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(Database.open, databases))
+    for database in databases:
+        database.close()
+    with empty.connect() as connection:
+        assert connection.scalars(sa.select(journal_head.c.seq)).all() == [0]
+        assert connection.scalars(sa.select(schema_version.c.version_num)).all() == [REVISIONS[-1]]
 
 
 def test_a_newer_database_is_refused(empty: sa.Engine, empty_url: str) -> None:
