@@ -242,7 +242,12 @@ _LATEST: Final[tuple[Field, ...]] = (
     field("scheduler_hints", lambda server: raw(server.hints_json), since="2.100"),
 )
 
-BRIEF: Final = Shape("server", field("id", "uuid"), field("name", "display_name"), field("links", _links))
+BRIEF: Final = Shape(
+    "server",
+    field("id", "uuid"),
+    field("name", "display_name"),
+    field("links", lambda server, call: call.links.both("servers", server.uuid)),
+)
 """A server in a list (contract §6.2)."""
 
 FULL: Final = Shape("server", *_START, _ADDRESSES, *_MIDDLE, *_END, *_LATEST)
