@@ -42,25 +42,31 @@ class Written:
 def remember(account: Account, *, beside: Path) -> Written:
     """Keep the account in the state directory, and in the user's own file unless that has such an entry already.
 
-    Both files are readable by their owner alone.
+    Both files are readable by their owner alone. Where neither can be written, ``told`` says so: nothing is raised,
+    for the password is known nowhere else and is still to be shown.
     """
     own = beside / "clouds.yaml"
-    _write(own, "clouds:\n" + _entry(account, indent="  "))
+    lost = _replace(own, "clouds:\n" + _entry(account, indent="  "))
     try:
         users = _users_file()
         problem = _add(users, account)
     except RuntimeError:
-        return _beside(own, account, problem="this account has no home directory")
+        users, problem = own, "this account has no home directory"
     if problem is None:
         return Written(
             file=users, cloud=CLOUD, password=account.password, is_default=True, told=f"{users}, cloud {CLOUD}"
         )
-    return _beside(own, account, problem=problem)
-
-
-def _beside(own: Path, account: Account, *, problem: str) -> Written:
-    told = f"{own}, cloud {CLOUD} ({problem})"
+    told = f"no file, write it down ({problem}; {lost})" if lost else f"{own}, cloud {CLOUD} ({problem})"
     return Written(file=own, cloud=CLOUD, password=account.password, is_default=False, told=told)
+
+
+def find_password(beside: Path) -> str | None:
+    """The password that a start which was cut off has kept in the state directory, or None."""
+    try:
+        document = _document((beside / "clouds.yaml").read_text("utf-8"))
+        return str(document["clouds"][CLOUD]["auth"]["password"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _users_file() -> Path:
@@ -76,12 +82,7 @@ def _add(file: Path, account: Account) -> str | None:
     text, problem = _enlarged(file, account)
     if text is None:
         return problem
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(file.resolve(), text)
-    except OSError as error:
-        return f"{file} cannot be written: {error.strerror}"
-    return None
+    return _replace(file, text)
 
 
 def _enlarged(file: Path, account: Account) -> tuple[str | None, str]:
@@ -96,6 +97,9 @@ def _enlarged(file: Path, account: Account) -> tuple[str | None, str]:
         return None, f"{file} cannot be read as YAML and was left as it is"
     if not isinstance(document, dict) or not isinstance(document.get("clouds") or {}, dict):
         return None, f"{file} has no mapping of clouds and was left as it is"
+    entry = (document.get("clouds") or {}).get(CLOUD)
+    if entry == _values(account):
+        return present, ""
     if CLOUD in (document.get("clouds") or {}):
         return None, f"{file} has a cloud {CLOUD} already and was left as it is"
     text = _with_entry(present, document, account)
@@ -167,6 +171,16 @@ def _values(account: Account) -> dict[str, Any]:
 def _entry(account: Account, *, indent: str) -> str:
     lines = yaml.safe_dump({CLOUD: _values(account)}, sort_keys=False, width=sys.maxsize).splitlines()
     return "".join(f"{indent}{line}\n" for line in lines)
+
+
+def _replace(file: Path, text: str) -> str | None:
+    """Write the file, made with its folder if it is not there; returns why not, if it could not be."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write(file.resolve(), text)
+    except OSError as error:
+        return f"{file} cannot be written: {error.strerror}"
+    return None
 
 
 def _write(file: Path, text: str) -> None:

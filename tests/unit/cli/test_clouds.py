@@ -253,6 +253,17 @@ def test_without_a_home_directory_the_account_is_in_the_state_directory_only(
     assert "no home directory" in written.told
 
 
+def test_where_nothing_can_be_written_it_is_told_to_write_the_password_down(home: Path, named: Path) -> None:
+    """The password is known nowhere else: an error here would lose the cloud that was just made."""
+    (home / "state" / "clouds.yaml").mkdir()
+    named.mkdir()
+    written = _remembered(home)
+    assert written.password == "s3cret-_x"
+    assert written.told.startswith("no file, write it down (")
+    assert f"{home / 'state' / 'clouds.yaml'} cannot be written: Is a directory" in written.told
+    assert [path.name for path in (home / "state").iterdir()] == ["clouds.yaml"], "nothing temporary is left"
+
+
 def test_what_is_told_says_where_the_account_is_and_never_the_password(home: Path, named: Path) -> None:
     assert _remembered(home).told == f"{named}, cloud kilonova"
 
