@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from kilonova.domain.errors import Unusable
+
 
 @click.group(name="image")
 def command() -> None:
@@ -16,5 +18,8 @@ def tiny(file: Path) -> None:
     """Write the tiny guest, a raw disk of 1 MiB that boots in a quarter second, to FILE."""
     from kilonova.images.guests.tiny import image
 
-    file.write_bytes(image())
+    try:
+        file.write_bytes(image())
+    except OSError as error:
+        raise Unusable(f"{file} cannot be written: {error.strerror}.") from error
     click.echo(f"Wrote {file}.")

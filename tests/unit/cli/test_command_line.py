@@ -1,0 +1,88 @@
+"""The ``kilonova`` command: what it offers, and how it says that something cannot work."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from kilonova import __version__
+from kilonova.cli import main
+
+
+def _ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run the command line; give its exit status and what it wrote to stdout and stderr."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    told = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, told.out, told.err
+
+
+def test_help_lists_every_command_with_its_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = _ran(capsys, "--help")
+    assert status == 0
+    assert "up" in out
+    assert "Start a cloud on this machine." in out
+
+
+@pytest.mark.parametrize("command", ["up", "db", "image"])
+def test_every_command_tells_what_it_takes(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    status, out, _ = _ran(capsys, command, "-h")
+    assert status == 0
+    assert f"kilonova {command}" in out
+
+
+def test_the_version_is_told_with_the_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _ran(capsys, "--version") == (0, f"kilonova, version {__version__}\n", "")
+
+
+def test_a_command_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = _ran(capsys, "fly")
+    assert status == 2
+    assert "No such command 'fly'" in err
+
+
+def test_a_setting_that_makes_no_sense_ends_with_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILONOVA_QUOTA__COERS", "1")
+    line = "kilonova: There is no setting coers in [quota]. Did you mean cores?\n"
+    assert _ran(capsys, "up") == (1, "", line)
+
+
+def test_a_port_that_is_taken_ends_with_one_line_and_nothing_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, out, err = _ran(
+            capsys, "up", "--driver", "simulated", "--port", port, "--state-dir", str(tmp_path / "state")
+        )
+    assert (status, out) == (1, "")
+    assert err == (
+        f"kilonova: Cannot listen on 127.0.0.1 port {port}: Address already in use. Choose another with --port.\n"
+    )
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_a_port_that_is_none_is_refused_by_the_command_line(capsys: pytest.CaptureFixture[str], port: str) -> None:
+    status, _, err = _ran(capsys, "up", "--port", port)
+    assert status == 2
+    assert "--port" in err
+
+
+def test_the_tiny_image_is_written_whole(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "tiny.raw"
+    assert _ran(capsys, "image", "tiny", str(file)) == (0, f"Wrote {file}.\n", "")
+    assert file.stat().st_size == 1 << 20
+
+
+@pytest.mark.parametrize("where", ["missing/tiny.raw", ""])
+def test_a_file_that_cannot_be_written_ends_with_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, where: str
+) -> None:
+    status, _, err = _ran(capsys, "image", "tiny", str(tmp_path / where))
+    assert status == 1
+    assert err.startswith(f"kilonova: {tmp_path / where} cannot be written: ")
+    assert err.count("\n") == 1
