@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _LOCK: Final = 0x6B696C6F6E6F7661
+_OLDEST: Final = {"sqlite": (3, 35), "postgresql": (13,), "mariadb": (10, 6), "mysql": (8, 0)}
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -38,6 +39,7 @@ def bring_up_to_date(engine: Engine, dialect: str) -> None:
 
 
 def _bring(connection: Connection, name: str) -> None:
+    _check_version(connection, name)
     revision = current_revision(connection, name)
     if revision is None:
         create(connection)
@@ -48,6 +50,16 @@ def _bring(connection: Connection, name: str) -> None:
         )
     elif revision != REVISIONS[-1]:
         migrate(connection)
+
+
+def _check_version(connection: Connection, name: str) -> None:
+    dialect = connection.dialect
+    is_mariadb = getattr(dialect, "is_mariadb", False)
+    oldest = _OLDEST["mariadb" if is_mariadb else dialect.name]
+    found = (dialect.server_version_info or oldest)[: len(oldest)]
+    if found < oldest:
+        older, needed = (".".join(str(part) for part in version) for version in (found, oldest))
+        raise StoreUnusable(f"the database {name} runs on version {older}; Kilonova needs {needed} or newer")
 
 
 def current_revision(connection: Connection, name: str) -> str | None:

@@ -59,8 +59,9 @@ def test_migrating_from_nothing_makes_what_a_fresh_database_has(empty: sa.Engine
         assert connection.scalars(sa.select(journal_head.c.seq)).all() == [0]
         assert revisions.current_revision(connection, "it") == REVISIONS[-1]
     fresh = sa.create_engine(shared.url, poolclass=sa.NullPool)
-    assert shape(empty) == shape(fresh)
-    assert shape(empty).keys() == metadata.tables.keys()
+    migrated = shape(empty)
+    assert migrated == shape(fresh)
+    assert migrated.keys() == metadata.tables.keys()
 
 
 def test_the_code_knows_the_revisions_that_there_are() -> None:
@@ -68,14 +69,15 @@ def test_the_code_knows_the_revisions_that_there_are() -> None:
     assert [one.revision for one in script.walk_revisions()][::-1] == list(REVISIONS)
 
 
-def test_a_migrated_database_opens_and_stays_as_it_is(empty: sa.Engine, empty_url: str) -> None:
+def test_a_migrated_database_opens_and_keeps_what_it_has(empty: sa.Engine, empty_url: str) -> None:
     with empty.begin() as connection:
         revisions.migrate(connection)
-    before = shape(empty)
+        connection.execute(journal_head.update().values(seq=7))
     database = Database(empty_url)
     database.open()
+    with database.read() as connection:
+        assert connection.scalars(sa.select(journal_head.c.seq)).all() == [7]
     database.close()
-    assert shape(empty) == before
 
 
 def test_processes_that_start_at_once_make_one_schema(empty: sa.Engine, empty_url: str) -> None:
@@ -95,6 +97,16 @@ def test_a_newer_database_is_refused(empty: sa.Engine, empty_url: str) -> None:
         connection.execute(schema_version.update().values(version_num="9999"))
     database = Database(empty_url)
     with pytest.raises(StoreUnusable, match=r"was written by a newer Kilonova \(revision 9999\); .* up to \d{4}"):
+        database.open()
+    database.close()
+
+
+def test_a_database_that_is_too_old_is_refused(
+    empty_url: str, empty: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(empty_url)
+    monkeypatch.setattr(revisions, "_OLDEST", dict.fromkeys(("sqlite", "postgresql", "mariadb"), (99, 9)))
+    with pytest.raises(StoreUnusable, match=r"runs on version [\d.]+; Kilonova needs 99\.9 or newer"):
         database.open()
     database.close()
 
