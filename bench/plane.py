@@ -124,8 +124,12 @@ def fill(home: Path, client: Client, count: int) -> str:
     """Boot one server and copy its row until there are ``count``; the id of one of them."""
     image = json.loads(client.request("GET", "/image/v2/images")[1])["images"][0]["id"]
     order = {
-        "name": "web", "flavorRef": "1", "imageRef": image, "networks": "auto",
-        "metadata": {"role": "web", "tier": "front"}, "tags": ["one", "two"],
+        "name": "web",
+        "flavorRef": "1",
+        "imageRef": image,
+        "networks": "auto",
+        "metadata": {"role": "web", "tier": "front"},
+        "tags": ["one", "two"],
     }
     status, body, _ = client.request("POST", "/compute/v2.1/servers", {"server": order})
     assert status == 202, body
@@ -176,7 +180,7 @@ def measure(servers: int, rounds: int) -> list[tuple[str, str]]:
             image = json.loads(client.request("GET", "/image/v2/images")[1])["images"][0]["id"]
             boots = [boot_once(client, image, f"tiny{number}") for number in range(10)]
             figures += [("POST to ACTIVE, tiny guest on QEMU, median of 10", f"{statistics.median(boots):.2f} s")]
-        later = []
+        later, memory = [], 0.0
         for _ in range(5):
             with started(home, "qemu") as (_, pid, seconds):
                 later.append(seconds)

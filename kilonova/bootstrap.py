@@ -4,7 +4,6 @@ Nothing else in Kilonova knows the shape that it runs in (design §1.8).
 """
 
 import fcntl
-import logging
 import os
 import socket
 import time
@@ -23,10 +22,11 @@ from kilonova.domain.model import Clock, Instant
 from kilonova.drivers.choice import choose
 from kilonova.drivers.protocol import Driver
 from kilonova.identity.embedded import EmbeddedIdentity
-from kilonova.identity.first_start import bootstrap_identity
+from kilonova.identity.first_start import DEFAULT_DOMAIN, bootstrap_identity
 from kilonova.images.embedded import EmbeddedImages, OfferedImage
 from kilonova.services.compute import Agent
 from kilonova.services.conductor import Conductor
+from kilonova.services.loop import Loop
 from kilonova.services.plane import Plane, PlaneParts
 from kilonova.services.settings import PlaneSettings
 from kilonova.store.database import Database
@@ -34,7 +34,7 @@ from kilonova.store.flavors import seed_flavors
 from kilonova.store.identity import StoredIdentity
 from kilonova.store.images import StoredImages
 
-_log = logging.getLogger(__name__)
+_HOUR_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +52,12 @@ class Cloud:
     lock: IO[str]
     """Held as long as the cloud is: one process a state directory."""
 
-    def ensure_basics(self, *, password: str) -> bool:
-        """Make what every cloud begins with: accounts, flavors, the tiny image.
+    def has_accounts(self) -> bool:
+        """Whether the administrator exists already."""
+        return self.identity.records.find_user_by_name("admin", DEFAULT_DOMAIN) is not None
 
-        True if the administrator is new, and ``password`` the one to sign in with. Idempotent.
-        """
+    def ensure_basics(self, *, password: str) -> None:
+        """Make what is missing of: accounts, flavors, the tiny image. ``password`` is for a new administrator alone."""
         from kilonova.images.guests import tiny
 
         people = bootstrap_identity(self.identity.records, password=password)
@@ -64,7 +65,6 @@ class Cloud:
         self.images.ensure_image(offer)
         with self.database.transaction() as tx:
             seed_flavors(tx, self.plane.now())
-        return people.created
 
 
 def present() -> Instant:
@@ -87,18 +87,37 @@ def build(settings: Settings, *, clock: Clock = present) -> Cloud:
         StoredImages(database), state_dir / "images", clock=clock, most_bytes=settings.image.image_size_cap
     )
     images.recover()
-    drivers = _drivers(choice.driver_name, settings, state_dir)
+    ground = _Ground(
+        settings=settings,
+        database=database,
+        bus=bus,
+        clock=clock,
+        identity=EmbeddedIdentity(StoredIdentity(database), clock=clock, token_seconds=settings.token.expiration),
+        images=images,
+    )
     return Cloud(
         settings=settings,
         state_dir=state_dir,
         database=database,
-        identity=EmbeddedIdentity(StoredIdentity(database), clock=clock, token_seconds=settings.token.expiration),
+        identity=ground.identity,
         images=images,
-        plane=_plane(settings, database, bus, clock, images=images, drivers=drivers),
+        plane=_plane(ground, _drivers(choice.driver_name, settings, state_dir)),
         driver_name=choice.driver_name,
         driver_reason=choice.reason,
         lock=lock,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What a plane stands on."""
+
+    settings: Settings
+    database: Database
+    bus: Bus
+    clock: Clock
+    identity: EmbeddedIdentity
+    images: EmbeddedImages
 
 
 def application(cloud: Cloud) -> Application:
@@ -207,23 +226,17 @@ def _drivers(name: str, settings: Settings, state_dir: Path) -> Sequence[tuple[s
     ]
 
 
-def _plane(
-    settings: Settings,
-    database: Database,
-    bus: Bus,
-    clock: Clock,
-    *,
-    images: EmbeddedImages,
-    drivers: Sequence[tuple[str, Driver]],
-) -> Plane:
-    conductor = Conductor(database, bus, clock, settings=settings.DEFAULT, scheduler=settings.scheduler)
-    source = _ImageSource(images)
+def _plane(ground: _Ground, drivers: Sequence[tuple[str, Driver]]) -> Plane:
+    settings, source = ground.settings, _ImageSource(ground.images)
+    conductor = Conductor(
+        ground.database, ground.bus, ground.clock, settings=settings.DEFAULT, scheduler=settings.scheduler
+    )
     agents = [Agent(host, driver, conductor, source, settings=settings.DEFAULT) for host, driver in drivers]
     return Plane(
         PlaneParts(
-            database=database,
-            bus=bus,
-            clock=clock,
+            database=ground.database,
+            bus=ground.bus,
+            clock=ground.clock,
             images=source,
             conductor=conductor,
             agents=agents,
@@ -231,8 +244,19 @@ def _plane(
             quota=settings.quota,
             shown=shown_settings(settings),
             host=_host(settings),
+            chores=[_forgetting_tokens(ground)],
         )
     )
+
+
+def _forgetting_tokens(ground: _Ground) -> Loop:
+    """Removes tokens that expired."""
+
+    def step() -> bool:
+        ground.identity.purge_expired(ground.clock())
+        return False
+
+    return Loop("expired tokens", step, period_seconds=_HOUR_SECONDS)
 
 
 def shown_settings(settings: Settings) -> PlaneSettings:

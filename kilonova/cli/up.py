@@ -13,7 +13,7 @@ import click
 
 from kilonova import __version__
 from kilonova.bootstrap import Cloud, application, build
-from kilonova.cli.clouds import Account, Written, remember
+from kilonova.cli.clouds import Account, Written, find_password, remember
 from kilonova.config import load
 from kilonova.domain.errors import Unusable
 
@@ -86,14 +86,23 @@ def _log_to(file: Path, *, debug: bool) -> None:
 
 
 def _first_start(cloud: Cloud, base: str) -> Written | None:
-    """Make the accounts and the images that every cloud has; tells where the password went, if it is new."""
-    password = secrets.token_urlsafe(18)
-    if not cloud.ensure_basics(password=password):
+    """Make the accounts and the images that every cloud has; tells where the password went, if it is new.
+
+    The password is kept before the account is made: a start that is cut off between the two loses nothing.
+    """
+    if cloud.has_accounts():
+        cloud.ensure_basics(password="")
         return None
     account = Account(
-        auth_url=f"{base}/identity/v3", username="admin", password=password, project="demo", region="RegionOne"
+        auth_url=f"{base}/identity/v3",
+        username="admin",
+        password=find_password(cloud.state_dir) or secrets.token_urlsafe(18),
+        project="demo",
+        region="RegionOne",
     )
-    return remember(account, beside=cloud.state_dir)
+    written = remember(account, beside=cloud.state_dir)
+    cloud.ensure_basics(password=account.password)
+    return written
 
 
 def _tell(cloud: Cloud, base: str, written: Written | None, *, seconds: float) -> None:
@@ -134,6 +143,7 @@ def _serve(cloud: Cloud, listener: socket.socket) -> None:
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=5,
     )

@@ -31,7 +31,10 @@ _MOST_ROUNDS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaneParts:
-    """What a plane is made of, each chosen by ``bootstrap``. ``host`` is the name of the control plane's services."""
+    """What a plane is made of, each chosen by ``bootstrap``.
+
+    ``host`` is the name of the control plane's services, ``chores`` what else has to be done now and then.
+    """
 
     database: Database
     bus: Bus
@@ -43,6 +46,7 @@ class PlaneParts:
     quota: QuotaSettings
     shown: PlaneSettings
     host: str
+    chores: Sequence[Loop] = ()
 
 
 class Plane:
@@ -59,7 +63,7 @@ class Plane:
             parts.database, parts.bus, parts.clock, parts.images, settings=parts.settings, quota=parts.quota
         )
         self._work = self._work_loops()
-        self._loops = [*self._work, *self._housekeeping_loops()]
+        self._loops = [*self._work, *self._housekeeping_loops(), *parts.chores]
 
     @property
     def reads_inline(self) -> bool:

@@ -62,10 +62,16 @@ class StartedCloud:
     def stop(self, how: int = signal.SIGINT) -> int:
         """Send a signal and wait for the end; returns the exit status."""
         assert self._process
-        self._process.send_signal(how)
-        _, errors = self._process.communicate(timeout=30)
+        process, self._process = self._process, None
+        process.send_signal(how)
+        _, errors = process.communicate(timeout=30)
         self.output += errors
-        return self._process.returncode
+        return process.returncode
+
+    def close(self) -> None:
+        """Stop it if it still runs, whatever the test came to."""
+        if self._process:
+            self.stop()
 
     def openstack(self, *arguments: str, fails: bool = False) -> str:
         """Run the real ``openstack`` command against the cloud; its output (its complaint, if it is to fail)."""

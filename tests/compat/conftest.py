@@ -30,7 +30,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedCloud]:
         require_or_skip("QEMU is not installed")
     home = tmp_path_factory.mktemp("home")
     started = StartedCloud(home, driver="auto")
-    started.start()
-    yield started
-    started.stop()
-    end_guests(home)
+    try:
+        started.start()
+        yield started
+    finally:
+        started.close()
+        end_guests(home)

@@ -8,7 +8,6 @@ import yaml
 from openstack.connection import Connection
 
 from tests.compat.cloud import StartedCloud
-from tests.compat.conftest import end_guests
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -17,10 +16,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedCloud]:
     """A cloud on simulated guests: what is tried here is the client."""
     started = StartedCloud(tmp_path_factory.mktemp("home"), driver="simulated")
-    started.start()
-    yield started
-    started.stop()
-    end_guests(started.home)
+    try:
+        started.start()
+        yield started
+    finally:
+        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def connection(simulated: StartedCloud) -> Iterator[Connection]:
 
 
 def test_a_server_lives_through_the_sdk(connection: Connection) -> None:
-    image = connection.image.find_image("tiny")
-    flavor = connection.compute.find_flavor("m1.tiny")
+    image = connection.image.find_image("tiny", ignore_missing=False)
+    flavor = connection.compute.find_flavor("m1.tiny", ignore_missing=False)
     server = connection.compute.create_server(
         name="sdk", image_id=image.id, flavor_id=flavor.id, networks="none", metadata={"made": "by the SDK"}
     )
@@ -59,7 +59,7 @@ def test_an_image_goes_up_and_comes_down_through_the_sdk(connection: Connection)
     )
     assert connection.image.get_image(image.id).status == "active"
     assert connection.image.download_image(image.id).content == data
-    connection.image.delete_image(image)
+    connection.image.delete_image(image.id)
     assert connection.image.find_image("up") is None
 
 

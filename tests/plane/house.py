@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from starlette.testclient import TestClient
 
 from kilonova.bootstrap import Cloud, application, build
@@ -81,16 +81,15 @@ class House:
         version: str | None = "2.96",
         user: str = "admin",
         project: str = "demo",
-        headers: dict[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """One request to the compute API (a path that begins with ``/servers``, say) or, with ``//``, elsewhere."""
         url = path[1:] if path.startswith("//") else f"/compute/v2.1{path}"
-        sent = {"X-Auth-Token": self.token(user, project), **(headers or {})}
+        sent = {"X-Auth-Token": self.token(user, project)}
         if version:
             sent["OpenStack-API-Version"] = f"compute {version}"
         return self._http.request(method, url, json=body, headers=sent)
 
-    def raw(self, method: str, url: str, **how: Any) -> httpx.Response:
+    def raw(self, method: str, url: str, **how: Any) -> httpx2.Response:
         """One request exactly as given."""
         return self._http.request(method, url, **how)
 
@@ -115,7 +114,7 @@ class House:
         shown: dict[str, Any] = reply.json()["server"]
         return shown
 
-    def act(self, server_id: str, action: dict[str, Any], **how: Any) -> httpx.Response:
+    def act(self, server_id: str, action: dict[str, Any], **how: Any) -> httpx2.Response:
         """Ask for an action, without carrying it out."""
         return self.call("POST", f"/servers/{server_id}/action", action, **how)
 

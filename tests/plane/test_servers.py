@@ -1,5 +1,7 @@
 """The life of a server, through the API."""
 
+from typing import Any
+
 import pytest
 
 from tests.plane.house import House
@@ -28,7 +30,7 @@ def test_a_server_on_the_built_in_network_has_an_address(house: House) -> None:
     assert address["OS-EXT-IPS-MAC:mac_addr"].startswith("fa:16:3e:")
 
 
-LIFE = [
+LIFE: list[tuple[dict[str, Any], str, str, int]] = [
     ({"os-stop": None}, "powering-off", "SHUTOFF", 4),
     ({"os-start": None}, "powering-on", "ACTIVE", 1),
     ({"pause": None}, "pausing", "PAUSED", 3),
@@ -117,3 +119,12 @@ def test_what_kilonova_does_not_do_yet_says_so(house: House) -> None:
     assert reply.status_code == 501
     assert reply.json()["notImplemented"]["message"] == "Kilonova does not do 'resetState' yet."
     assert house.show(server["id"])["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.96"])
+def test_servers_are_listed_in_brief_and_in_full(house: House, version: str) -> None:
+    server = house.boot()
+    (brief,) = house.call("GET", "/servers?name=web1", version=version).json()["servers"]
+    assert brief == {"id": server["id"], "name": "web1", "links": server["links"]}
+    (full,) = house.call("GET", "/servers/detail", version=version).json()["servers"]
+    assert full["status"] == "ACTIVE"
