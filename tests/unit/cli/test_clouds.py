@@ -1,6 +1,7 @@
 """``clouds.yaml``: what is in a user's file stays in it, to the byte."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kilonova.cli.clouds import CLOUD, Account, Written, remember
+from kilonova.cli.clouds import CLOUD, Account, Written, find_password, remember
 
 _ACCOUNT = Account(
     auth_url="http://127.0.0.1:8774/identity/v3",
@@ -219,10 +220,32 @@ def test_an_entry_that_comes_from_elsewhere_in_the_file_is_seen(home: Path, name
 def test_remembering_twice_adds_once(home: Path, named: Path) -> None:
     first = _remembered(home)
     text = named.read_bytes()
-    second = _remembered(home)
-    assert first.is_default
-    assert not second.is_default
+    assert _remembered(home) == first
     assert named.read_bytes() == text
+
+
+def test_another_password_under_the_same_name_is_the_users_and_stays(home: Path, named: Path) -> None:
+    _remembered(home)
+    text = named.read_bytes()
+    written = remember(replace(_ACCOUNT, password="other"), beside=home / "state")
+    assert not written.is_default
+    assert named.read_bytes() == text
+    assert find_password(home / "state") == "other"
+
+
+def test_the_password_that_was_kept_is_found_again(home: Path, named: Path) -> None:
+    assert find_password(home / "state") is None
+    _remembered(home)
+    assert find_password(home / "state") == "s3cret-_x"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[", b"\xff", b"clouds:\n", b"clouds: {kilonova: {}}\n", b"clouds: {kilonova: {auth: [1]}}\n", b"7\n"],
+)
+def test_where_the_kept_file_is_damaged_there_is_no_password(home: Path, content: bytes) -> None:
+    (home / "state" / "clouds.yaml").write_bytes(content)
+    assert find_password(home / "state") is None
 
 
 def test_a_file_that_cannot_be_written_is_told_with_the_reason(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
