@@ -165,8 +165,9 @@ class Machine:
     # --- what comes on the watch's thread ---------------------------------------------------------------
 
     def _see_end(self) -> None:
-        while self._monitor is not None:  # its last events come before the judgement on its end
-            self._read_monitor()
+        while self._monitor is not None and self._monitor.has_more():
+            self._read_monitor()  # its last events, before its end is judged
+        self._hang_up()
         self._watch.remove(self._process.pidfd)
         try:
             self._on_end(self._process.reap())

@@ -6,6 +6,7 @@ A client has no thread of its own. It is connected in the caller's thread and th
 
 import itertools
 import json
+import select
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -98,6 +99,12 @@ class QmpClient:
             if line.strip():
                 self._take(json.loads(line))
         return True
+
+    def has_more(self) -> bool:
+        """Whether ``receive`` would return at once."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Hang up; QEMU goes on and takes another client."""

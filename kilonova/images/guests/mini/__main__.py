@@ -34,7 +34,7 @@ def main() -> int:
     """Build, and say where the image is and how to upload it."""
     words = argparse.ArgumentParser(prog="python -m kilonova.images.guests.mini", description=__doc__)
     words.add_argument("--out", type=Path, required=True, help="directory for the image")
-    words.add_argument("--cache", type=Path, default=_default_cache(), help="directory for Debian's packages")
+    words.add_argument("--cache", type=Path, default=default_cache(), help="directory for Debian's packages")
     asked = words.parse_args()
     try:
         made = build(asked.out, asked.cache.resolve())
@@ -49,7 +49,8 @@ def main() -> int:
     return 0
 
 
-def _default_cache() -> Path:
+def default_cache() -> Path:
+    """Where packages are kept if nothing else is said."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "kilonova" / "mini"
 

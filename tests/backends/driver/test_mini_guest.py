@@ -1,0 +1,64 @@
+"""The mini guest, a Linux, sees what its server was given."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kilonova.domain.states import PowerState
+from kilonova.drivers.protocol import Nic
+from kilonova.drivers.qemu import host
+from kilonova.images.guests.mini.__main__ import build, default_cache
+from kilonova.images.guests.mini.packages import CannotBuild
+from tests.backends.driver.worlds import QemuWorld, guest_spec, image_of
+from tests.services_available import require_or_skip
+from tests.waiting import wait_until
+
+SCRIPT = b"#!/bin/sh\necho user data of $(hostname)\n"
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bytes]:
+    if host.find_qemu() is None:
+        require_or_skip(f"QEMU is not installed; {host.INSTALL_LINE}")
+    try:
+        made: Path = build(tmp_path_factory.mktemp("mini"), default_cache())
+    except CannotBuild as error:
+        require_or_skip(f"the mini guest cannot be built: {error}")
+    else:
+        yield made.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_linux_sees_its_disks_its_card_its_address_and_its_user_data(qemu: QemuWorld, mini: bytes) -> None:
+    spec = guest_spec(
+        image=image_of(mini, image_id="mini"),
+        memory_mb=96,
+        vcpus=2,
+        root_gb=1,
+        ephemeral_gb=1,
+        hostname="web-one",
+        nics=(Nic(mac="fa:16:3e:11:22:33", address="10.1.2.77", label="private"),),
+        user_data=base64.b64encode(SCRIPT).decode(),
+    )
+    qemu.spawn_ready(spec)
+
+    def console() -> str:
+        text = qemu.driver.console_log(spec.uuid, lines=None)
+        return text if "user data ended" in text and "address=" in text else ""
+
+    text = wait_until(console, "the mini guest to have run its user data", within_seconds=100)
+    for words in (
+        f"uuid={spec.uuid} cpus=2",
+        f"disk vda bytes={1 << 30} serial=root",
+        f"disk vdb bytes={1 << 30} serial=ephemeral",
+        "nic eth0 mac=fa:16:3e:11:22:33",
+        "nic eth0 address=10.1.2.77/24",
+        "metadata source=config-drive hostname=web-one",
+        "user data of web-one",
+    ):
+        assert words in text
+    qemu.driver.power_off(spec.uuid, timeout_seconds=60)
+    assert qemu.driver.power_state(spec.uuid) is PowerState.SHUTDOWN
+    assert "power button, off" in qemu.driver.console_log(spec.uuid, lines=None)
