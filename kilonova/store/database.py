@@ -13,6 +13,8 @@ from kilonova.domain.errors import StoreUnusable
 from kilonova.store import embedded, revisions
 from kilonova.store.failures import Contention, translated
 
+__all__ = ["Connection", "Database", "Transaction"]  # those who only pass a connection on need no SQLAlchemy
+
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 

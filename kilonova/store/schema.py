@@ -24,7 +24,6 @@ from sqlalchemy import (
     false,
     true,
 )
-from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
@@ -47,8 +46,9 @@ Id: Final = BigInteger().with_variant(Integer(), "sqlite")
 Name: Final = String(255)
 Uuid: Final = String(36)
 Instants: Final = BigInteger()
-Document: Final = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
-"""Text of any length; MariaDB's own TEXT ends at 64 KiB, which 128 metadata items can pass."""
+Document: Final = Text().with_variant(Text(2**24 - 1), "mysql", "mariadb")
+"""Text of any length; MariaDB's own TEXT ends at 64 KiB, which 128 metadata items can pass. By its length,
+as the name MEDIUMTEXT would import MariaDB's dialect at every start."""
 
 
 @compiles(CreateTable, "mysql")

@@ -8,13 +8,12 @@ from typing import Final
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
 
 revision: Final = "0001"
 down_revision: Final = None
 
 _ID: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_DOCUMENT: Final = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+_DOCUMENT: Final = sa.Text().with_variant(sa.Text(2**24 - 1), "mysql", "mariadb")
 
 
 def upgrade() -> None:
