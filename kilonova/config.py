@@ -33,7 +33,7 @@ class ProcessSettings:
     driver: str = option("auto", "How the host runs guests: auto, qemu or simulated.")
     simulate_hosts: int = option(1, "Hosts that the simulated driver stands for.", least=1)
     simulate_pace: float = option(
-        1.0, "How long simulated operations take: 1 is a fraction of a second each, 0 no time."
+        1.0, "How long simulated operations take: 1 is a fraction of a second each, 0 no time.", least=0
     )
     state_dir: str = option("", "Where everything lives; empty for $XDG_DATA_HOME/kilonova.")
     threads: int = option(16, "Requests that are worked on at the same time.", least=1)

@@ -9,4 +9,4 @@ from kilonova.domain.options import option
 class TokenSettings:
     """``[token]``."""
 
-    expiration: int = option(3600, "Seconds for which a token is good.")
+    expiration: int = option(3600, "Seconds for which a token is good.", least=1)

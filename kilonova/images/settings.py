@@ -9,4 +9,6 @@ from kilonova.domain.options import option
 class ImageSettings:
     """``[image]``."""
 
-    image_size_cap: int = option(1 << 40, "Bytes that one image may have at most, as Glance's option of this name.")
+    image_size_cap: int = option(
+        1 << 40, "Bytes that one image may have at most, as Glance's option of this name.", least=1
+    )
