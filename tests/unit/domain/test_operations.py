@@ -6,7 +6,7 @@ import pytest
 
 from kilonova.api.policy import DEFAULTS
 from kilonova.domain.operations import OPERATIONS, REQUESTED, Operation, Runs, get_operation
-from kilonova.domain.states import VmState
+from kilonova.domain.states import PowerState, TaskState, VmState
 from tests.unit.domain.contracted import ACTION_NAMES, ACTIONS, EVENTS, LEAVES_ERROR, NOTIFICATIONS, Contracted
 
 _ROWS = [pytest.param(row, id=row.name) for row in OPERATIONS.values()]
@@ -40,6 +40,42 @@ def test_the_word_that_refusals_quote_is_the_contracts(contracted: Contracted) -
     operation = get_operation(contracted.name)
     if contracted.states != "*" or contracted.only_tasks:
         assert operation.quoted == (contracted.word or contracted.name)
+
+
+# The power that a settled state goes with. Nobody knows it of a server that was rebuilt elsewhere or changed its size:
+# it is as it was.
+_POWER = {
+    VmState.ACTIVE: PowerState.RUNNING,
+    VmState.RESCUED: PowerState.RUNNING,
+    VmState.PAUSED: PowerState.PAUSED,
+    VmState.STOPPED: PowerState.SHUTDOWN,
+    VmState.SUSPENDED: PowerState.SHUTDOWN,
+    VmState.SHELVED: PowerState.SHUTDOWN,
+    VmState.SHELVED_OFFLOADED: PowerState.SHUTDOWN,
+    VmState.SOFT_DELETED: PowerState.SHUTDOWN,
+    VmState.DELETED: PowerState.NOSTATE,
+}
+_POWER_AS_IT_WAS = {"resize", "migrate", "confirm_resize", "revert_resize", "evacuate"}
+
+
+@pytest.mark.parametrize("row", _ROWS)
+def test_the_power_state_goes_with_the_state_that_an_operation_leads_to(row: Operation) -> None:
+    known = row.becomes is not None and row.name not in _POWER_AS_IT_WAS
+    assert row.power is (_POWER[row.becomes] if known and row.becomes else None)
+
+
+def test_a_create_leads_from_scheduling_to_active_and_is_never_asked_of_a_server_that_is_there() -> None:
+    create = get_operation("create")
+    assert (create.during, create.becomes, create.status) == (TaskState.SCHEDULING, VmState.ACTIVE, 202)
+    assert not create.accepts
+    assert not create.needs_launch
+
+
+def test_a_volume_of_a_server_in_whatever_state_may_grow() -> None:
+    extend = get_operation("extend_volume")
+    assert extend.accepts == set(VmState) - {VmState.DELETED}
+    assert extend.accepts_tasks == set(TaskState)
+    assert (extend.during, extend.becomes) == (None, None)
 
 
 def test_action_names_are_the_contracts_down_to_their_historical_spelling() -> None:
