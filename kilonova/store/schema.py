@@ -48,7 +48,7 @@ Uuid: Final = String(36)
 Instants: Final = BigInteger()
 Document: Final = Text().with_variant(Text(2**24 - 1), "mysql", "mariadb")
 """Text of any length; MariaDB's own TEXT ends at 64 KiB, which 128 metadata items can pass. By its length,
-as the name MEDIUMTEXT would import MariaDB's dialect at every start."""
+as the name LONGTEXT would import MariaDB's dialect at every start."""
 
 
 @compiles(CreateTable, "mysql")
@@ -136,6 +136,21 @@ instances: Final = Table(
     Index(None, "host", "deleted_at"),
     Index(None, "updated_at"),
 )
+
+# PostgreSQL does not take the order of an index beyond IS NULL, and would sort every listing of living servers.
+Index(
+    "ix_instances_living_project_id_created_at_id",
+    instances.c.project_id,
+    instances.c.created_at,
+    instances.c.id,
+    postgresql_where=instances.c.deleted_at.is_(None),
+).ddl_if(dialect="postgresql")
+Index(
+    "ix_instances_living_created_at_id",
+    instances.c.created_at,
+    instances.c.id,
+    postgresql_where=instances.c.deleted_at.is_(None),
+).ddl_if(dialect="postgresql")
 
 instance_actions: Final = Table(
     "instance_actions",

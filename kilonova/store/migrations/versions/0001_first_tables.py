@@ -225,6 +225,15 @@ def _create_instances() -> None:
         unique=False,
     )
     op.create_index(op.f("ix_instances_updated_at"), "instances", ["updated_at"], unique=False)
+    if op.get_bind().dialect.name == "postgresql":
+        living = sa.text("deleted_at IS NULL")
+        op.create_index(
+            "ix_instances_living_project_id_created_at_id",
+            "instances",
+            ["project_id", "created_at", "id"],
+            postgresql_where=living,
+        )
+        op.create_index("ix_instances_living_created_at_id", "instances", ["created_at", "id"], postgresql_where=living)
 
 
 def _create_journal() -> None:
