@@ -76,7 +76,7 @@ def test_servers_are_listed(cloud: StartedCloud) -> None:
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
 )
-def test_operations(cloud: StartedCloud, operation: tuple[str, ...], status: str) -> None:
+def test_an_operation_ends_as_it_should(cloud: StartedCloud, operation: tuple[str, ...], status: str) -> None:
     cloud.openstack("server", *operation, "web1")
     _becomes(cloud, "web1", status)
 
