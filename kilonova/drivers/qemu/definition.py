@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kilonova.drivers.protocol import GuestSpec, Nic
 
-FILE: Final = "guest.json"
+DEFINITION_FILE: Final = "guest.json"
 _FORMAT: Final = 1
 
 
@@ -76,18 +76,18 @@ class Definition:
 
 def save_definition(directory: Path, definition: Definition) -> None:
     """Write it so that a reader finds the old one or the new one, whatever happens in between. Raises OSError."""
-    part = directory / f".{FILE}.part"
+    part = directory / f".{DEFINITION_FILE}.part"
     with part.open("w", encoding="utf-8") as file:
         json.dump({"format": _FORMAT, **asdict(definition)}, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-    part.rename(directory / FILE)
+    part.rename(directory / DEFINITION_FILE)
 
 
 def find_definition(directory: Path) -> Definition | None:
     """The definition kept there; None where there is none that this version understands."""
     try:
-        kept = json.loads((directory / FILE).read_text(encoding="utf-8"))
+        kept = json.loads((directory / DEFINITION_FILE).read_text(encoding="utf-8"))
         return _parse(kept) if kept["format"] == _FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

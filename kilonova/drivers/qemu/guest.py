@@ -16,7 +16,7 @@ from kilonova.drivers.herald import Herald
 from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec
 from kilonova.drivers.qemu import command, host, process
 from kilonova.drivers.qemu.console import read_console, trim_console
-from kilonova.drivers.qemu.definition import Condition, Definition, find_definition, save_definition
+from kilonova.drivers.qemu.definition import DEFINITION_FILE, Condition, Definition, find_definition, save_definition
 from kilonova.drivers.qemu.disks import ImageCache, disk_trouble, make_disks
 from kilonova.drivers.qemu.machine import MONITOR, Machine
 from kilonova.drivers.qemu.process import QemuProcess
@@ -99,6 +99,9 @@ class Guest:
         """Make it and switch it on. What fails before it ran once leaves nothing behind."""
         if self._is_up:
             return
+        if self._definition is None and (self.directory / DEFINITION_FILE).exists():
+            text = "there is something on the host that is not understood"
+            raise GuestFailure(FaultCause.DRIVER_ERROR, text, detail=f"{self.directory} is not of this version")
         if self._definition is not None and self._definition.condition is not Condition.PREPARING:
             self.power_on()
             return
@@ -161,16 +164,13 @@ class Guest:
     def adopt(self, found: QemuProcess | None) -> None:
         """Take over what an earlier driver left: a running QEMU, or none."""
         definition = self._definition
-        if definition is None or definition.condition is Condition.PREPARING:
-            if definition is None:
-                _LOG.warning("%s has no readable definition; only destroy will touch it", self.directory)
-            if found is not None:
-                found.kill_and_reap(_KILL_SECONDS)
-        elif found is not None:
+        if definition is None and (self.directory / DEFINITION_FILE).exists():
+            _LOG.warning("%s is not of this version; only destroy will touch it", self.directory)
+        if found is not None:
             machine = self._hold(found)
             machine.find_out()
             self._record_running(machine)
-        elif definition.condition is Condition.ON:
+        elif definition is not None and definition.condition is Condition.ON:
             self._lose(restarted=definition.boot_id != host.boot_id())
 
     def tend(self) -> None:

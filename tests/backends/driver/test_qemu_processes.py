@@ -132,6 +132,31 @@ def test_guests_are_off_and_not_crashed_after_the_host_was_restarted(qemu: QemuW
     assert qemu.await_event(guest, GuestEventKind.STOPPED).detail == "the host was restarted"
 
 
+def test_a_guest_whose_definition_cannot_be_read_goes_on_until_it_is_destroyed(qemu: QemuWorld) -> None:
+    spec = guest_spec()
+    guest = qemu.spawn_ready(spec)
+    qemu.driver.close()
+    (qemu.instances / guest / "guest.json").write_text('{"format": 99}')
+    qemu.restart()
+    assert qemu.driver.list_guests() == {guest: PowerState.RUNNING}
+    with pytest.raises(GuestFailure, match="not on its host"):
+        qemu.driver.power_off(guest, timeout_seconds=0)
+    assert len(qemu.pids()) == 1
+    qemu.driver.destroy(guest)
+    assert qemu.pids() == {}
+
+
+def test_a_directory_that_is_not_understood_is_never_spawned_over(qemu: QemuWorld) -> None:
+    spec = guest_spec()
+    qemu.spawn_ready(spec)
+    qemu.driver.power_off(spec.uuid, timeout_seconds=0)
+    (qemu.instances / spec.uuid / "guest.json").write_text('{"format": 99}')
+    qemu.restart()
+    with pytest.raises(GuestFailure, match="not understood"):
+        qemu.driver.spawn(spec)
+    assert (qemu.instances / spec.uuid / "root.qcow2").exists()
+
+
 # --- processes that are not ours, and directories that are not alone ---------------------------------------
 
 

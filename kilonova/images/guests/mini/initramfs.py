@@ -20,7 +20,7 @@ _PLACES: Final = {
     "power-button": "etc/acpi/PWRF/00000080",
 }
 _DIRECTORIES: Final = (
-    *("bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/modules", "mnt", "proc", "root", "run", "state"),
+    *("bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/modules", "mnt", "proc", "run", "state"),
     *("sys", "tmp", "usr", "var"),
 )
 _DIRECTORY, _PROGRAM, _TEXT, _LINK, _CONSOLE = 0o040755, 0o100755, 0o100644, 0o120777, 0o020600
@@ -35,7 +35,7 @@ def build_initramfs(busybox: Path, kernel: Path) -> bytes:
     archive.add("bin/busybox", _PROGRAM, busybox.read_bytes())
     archive.add("bin/sh", _LINK, b"busybox")
     archive.add("dev/console", _CONSOLE, device=(5, 1))
-    archive.add("etc/passwd", _TEXT, b"root::0:0:root:/root:/bin/sh\n")
+    archive.add("etc/passwd", _TEXT, b"root::0:0:root:/:/bin/sh\n")
     archive.add("etc/group", _TEXT, b"root:x:0:\n")
     for name, place in _PLACES.items():
         archive.add(place, _PROGRAM, (_ROOTFS / name).read_bytes())
