@@ -227,7 +227,8 @@ class _Filters:
                 raise Forbidden(f"Only administrators can sort servers by {key}")
             if key == "locked" or key not in SORT_KEYS_IGNORED:
                 found.append((_SORT_COLUMNS.get(key, key), direction == "desc"))
-        return tuple(found) or (("created_at", directions[0] == "desc" if directions else True),)
+        newest_first = bool(keys) or not directions or directions[0] == "desc"
+        return tuple(found) or (("created_at", newest_first),)
 
 
 def _truth(text: str | None, *, if_missing: bool, if_empty: bool) -> bool:

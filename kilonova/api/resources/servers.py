@@ -130,7 +130,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         raise Invalid("Cannot specify a hostname when creating more than one server.")
     return ServerOrder(
         name=wanted["name"].strip(),
-        flavorid=flavorid_of(wanted["flavorRef"]),
+        flavorid=str(wanted["flavorRef"]),
         project_id=call.caller.project_id or "",
         user_id=call.caller.user_id,
         image_id=wanted.get("imageRef") or None,
@@ -152,11 +152,6 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         min_count=least,
         max_count=most,
     )
-
-
-def flavorid_of(reference: str | int) -> str:
-    """The id in a flavor reference, which may be the flavor's address (contract §6.1)."""
-    return str(reference).rstrip("/").rpartition("/")[2]
 
 
 def _where(call: Call, wanted: dict[str, Any]) -> tuple[str | None, str | None, str | None]:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 from starlette.testclient import TestClient
 
 from kilonova.api.app import ComputeApi
@@ -89,9 +88,7 @@ class QuietPlane:
         self.settings = settings
         self.at = BEGINNING
         self.bus = MemoryBus()
-        self.servers = Servers(
-            database, self.bus, lambda: self.at, OneImage(), settings=ServiceSettings(), quota=quota
-        )
+        self.servers = Servers(database, self.bus, lambda: self.at, OneImage(), settings=ServiceSettings(), quota=quota)
         self.console = "booted\n"
 
     @property
@@ -157,8 +154,8 @@ class ApiCloud:
         project: str = DEMO,
         headers: dict[str, str] | None = None,
         **how: Any,
-    ) -> httpx.Response:
-        """One request below ``/compute/v2.1``, or anywhere where the path begins with ``//``."""
+    ) -> Any:
+        """The response to one request below ``/compute/v2.1``, or anywhere where the path begins with ``//``."""
         url = path[1:] if path.startswith("//") else f"/compute/v2.1{path}"
         sent = {"X-Auth-Token": f"somebody:{project}:{role}", "Accept": "application/json", **(headers or {})}
         if version:
@@ -205,9 +202,7 @@ class ApiCloud:
         """Change a server's record as a host or a conductor would."""
         with self.database.transaction() as tx:
             before = instances.get_instance(tx.connection, uuid)
-            request = Request(
-                request_id="req-test", user_id=None, project_id=None, received_at=self.plane.at
-            )
+            request = Request(request_id="req-test", user_id=None, project_id=None, received_at=self.plane.at)
             after_it = before._replace(updated_at=self.plane.at, **fields)
             changes.save(tx, Change(before=before, after=after_it, request=request, occurred_at=self.plane.at))
 

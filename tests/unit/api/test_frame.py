@@ -10,7 +10,11 @@ from tests.unit.api.cloud import DEMO, OTHER, ApiCloud, capture
 
 REQUEST_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOBODY = "00000000-0000-0000-0000-000000000000"
-NO_ROUTE = {"message": "The resource could not be found.<br /><br />\n\n\n", "code": "404 Not Found", "title": "Not Found"}
+NO_ROUTE = {
+    "message": "The resource could not be found.<br /><br />\n\n\n",
+    "code": "404 Not Found",
+    "title": "Not Found",
+}
 
 
 def test_every_reply_carries_its_request_id_twice(cloud: ApiCloud) -> None:
@@ -30,7 +34,9 @@ def test_an_unknown_path_is_refused_only_after_the_token(cloud: ApiCloud) -> Non
     assert cloud.http.get("/compute/v2.1/nothing-here").status_code == 401
 
 
-@pytest.mark.parametrize("request_line", ["GET /nothing-here", "DELETE /servers", "PATCH /servers", "GET /servers/a/b/c"])
+@pytest.mark.parametrize(
+    "request_line", ["GET /nothing-here", "DELETE /servers", "PATCH /servers", "GET /servers/a/b/c"]
+)
 def test_an_unknown_path_or_method_is_a_404_in_a_strange_form(cloud: ApiCloud, request_line: str) -> None:
     method, path = request_line.split()
     reply = cloud.call(method, path)

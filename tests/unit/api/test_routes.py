@@ -41,7 +41,7 @@ ROUTER = Router(
 
 
 @pytest.mark.parametrize(
-    ("line", "path", "params"),
+    "line, path, params",
     [
         ("GET /servers", "/servers", {}),
         ("GET /servers/", "/servers", {}),

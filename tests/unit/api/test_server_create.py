@@ -44,7 +44,7 @@ def test_a_bad_body_is_refused_with_a_real_novas_sentence(cloud: ApiCloud, versi
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
+    "change, text",
     [
         ({"name": " web1"}, "An invalid 'name' value was provided. The name must be: printable characters."),
         ({"name": ""}, "Invalid input for field/attribute name. Value: . '' should be non-empty"),
@@ -64,7 +64,7 @@ def test_a_value_that_does_not_fit_is_named(cloud: ApiCloud, change: dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "since"),
+    "key, value, since",
     [
         ("description", "words", "2.19"),
         ("networks", "none", "2.37"),
@@ -91,7 +91,7 @@ def test_a_host_name_may_be_a_full_one_from_2_94_on(cloud: ApiCloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "text"),
+    "change, text",
     [
         ({"flavorRef": "none-such"}, "Flavor none-such could not be found."),
         ({"imageRef": "00000000-0000-0000-0000-000000000000"}, "could not be found"),
@@ -107,10 +107,11 @@ def test_what_cannot_be_is_refused(cloud: ApiCloud, change: dict[str, Any], text
 
 @pytest.mark.parametrize("key", ["personality", "block_device_mapping_v2"])
 def test_what_kilonova_does_not_do_is_said_and_not_ignored(cloud: ApiCloud, key: str) -> None:
-    assert _create(cloud, **{key: [{}]}).status_code == 501
+    wanted: dict[str, Any] = {key: [{}]}
+    assert _create(cloud, **wanted).status_code == 501
 
 
-def test_a_flavor_may_be_named_by_its_address(cloud: ApiCloud) -> None:
+def test_a_flavor_is_named_by_its_id_which_may_be_a_number(cloud: ApiCloud) -> None:
     assert "does not match" in _complaint(_create(cloud, flavorRef="http://x/flavors/1"))
     assert _create(cloud, flavorRef=1).status_code == 202
 

@@ -11,12 +11,13 @@ from kilonova.domain.states import TaskState, VmState
 from kilonova.store import changes, instances, ledger
 from tests.unit.api.cloud import DEMO, ApiCloud, capture
 
-BASE = (
-    "id name status tenant_id user_id metadata created updated hostId flavor image links addresses accessIPv4 "
-    "accessIPv6 OS-DCF:diskConfig progress OS-EXT-AZ:availability_zone config_drive key_name "
-    "OS-SRV-USG:launched_at OS-SRV-USG:terminated_at security_groups OS-EXT-STS:task_state OS-EXT-STS:vm_state "
-    "OS-EXT-STS:power_state os-extended-volumes:volumes_attached"
-).split()
+BASE = [
+    *("id", "name", "status", "tenant_id", "user_id", "metadata", "created", "updated", "hostId", "flavor", "image"),
+    *("links", "addresses", "accessIPv4", "accessIPv6", "OS-DCF:diskConfig", "progress"),
+    *("OS-EXT-AZ:availability_zone", "config_drive", "key_name", "OS-SRV-USG:launched_at"),
+    *("OS-SRV-USG:terminated_at", "security_groups", "OS-EXT-STS:task_state", "OS-EXT-STS:vm_state"),
+    *("OS-EXT-STS:power_state", "os-extended-volumes:volumes_attached"),
+]
 UPDATED = BASE[:17]
 SINCE = {
     "2.9": ["locked"],

@@ -23,7 +23,7 @@ SHAPE = Shape(
     field("size", "size", until="2.9"),
     field("size", lambda thing: str(thing.size), since="2.10"),
     field("notes", lambda thing: raw(thing.notes), since="2.5"),
-    field("host", lambda thing, view: view, when="see:hosts"),
+    field("host", lambda _, view: view, when="see:hosts"),
     field("odd", lambda thing: thing.size if thing.size % 2 else ABSENT),
 )
 

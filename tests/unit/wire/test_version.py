@@ -25,14 +25,16 @@ def test_a_version_is_read_as_it_is_written(version: Microversion) -> None:
     assert Microversion.parse(str(version)) == version
 
 
-@pytest.mark.parametrize("text", ["", "2", "2.", ".1", "2.1.3", "v2.1", "02.1", "2.01", "2.1 ", "2.１", "2.1\n", "9" * 99])
+@pytest.mark.parametrize(
+    "text", ["", "2", "2.", ".1", "2.1.3", "v2.1", "02.1", "2.01", "2.1 ", "2.\uff11", "2.1\n", "9" * 99]
+)
 def test_anything_else_is_malformed(text: str) -> None:
-    with pytest.raises(VersionMalformed, match="must be of format|Must be of format"):
+    with pytest.raises(VersionMalformed, match="Must be of format"):
         Microversion.parse(text)
 
 
 @pytest.mark.parametrize(
-    ("headers", "version"),
+    "headers, version",
     [
         ({}, "2.1"),
         ({"openstack-api-version": "compute 2.40"}, "2.40"),

@@ -1,0 +1,60 @@
+"""Who may do what, by Nova's defaults (contract §0.6)."""
+
+import pytest
+
+from kilonova.api.policy import DEFAULTS, Policy, nobody
+from kilonova.domain.errors import Forbidden
+from tests.unit.api.cloud import DEMO, OTHER, Tokens
+
+RULES = {
+    "os_compute_api:os-services:list": {"admin"},
+    "os_compute_api:os-migrate-server:migrate": {"admin", "manager"},
+    "os_compute_api:servers:create": {"admin", "manager", "member"},
+    "os_compute_api:servers:show": {"admin", "manager", "member", "reader"},
+    "os_compute_api:os-server-external-events:create": {"admin", "service"},
+    "os_compute_api:limits": {"admin", "manager", "member", "reader", "service", "none"},
+    "compute:servers:resize:cross_cell": set(),
+}
+ROLES = ["admin", "manager", "member", "reader", "service", "none"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_lets_in_exactly_its_roles(rule: str, role: str) -> None:
+    caller = Tokens().authenticate(f"u:{DEMO}:{role}")
+    assert Policy().passes(rule, caller, project_id=DEMO) is (role in RULES[rule])
+
+
+@pytest.mark.parametrize("role", ["manager", "member", "reader"])
+def test_a_role_counts_only_in_its_own_project(role: str) -> None:
+    caller = Tokens().authenticate(f"u:{DEMO}:{role}")
+    assert not Policy().passes("os_compute_api:servers:show", caller, project_id=OTHER)
+    assert not Policy().passes("os_compute_api:servers:show", caller, project_id=None)
+
+
+def test_a_token_without_a_project_is_a_reader_nowhere() -> None:
+    caller = Tokens().authenticate("u::reader")
+    assert not Policy().passes("os_compute_api:servers:show", caller, project_id=None)
+
+
+def test_a_key_pair_belongs_to_its_user() -> None:
+    caller = Tokens().authenticate(f"u:{DEMO}:reader")
+    assert Policy().passes("os_compute_api:os-keypairs:show", caller, user_id="u")
+    assert not Policy().passes("os_compute_api:os-keypairs:show", caller, user_id="v")
+
+
+def test_a_refusal_names_the_rule_in_novas_words() -> None:
+    caller = Tokens().authenticate(f"u:{DEMO}:member")
+    with pytest.raises(Forbidden, match=r"^Policy doesn't allow os_compute_api:os-evacuate to be performed\.$"):
+        Policy().check("os_compute_api:os-evacuate", caller, project_id=DEMO)
+
+
+def test_an_operator_may_put_a_rule_in_place_of_a_default() -> None:
+    caller = Tokens().authenticate(f"u:{DEMO}:admin")
+    assert not Policy({"os_compute_api:limits": nobody}).passes("os_compute_api:limits", caller)
+    assert DEFAULTS["os_compute_api:limits"] is not nobody
+
+
+def test_an_unknown_rule_is_a_mistake_and_not_a_permission() -> None:
+    with pytest.raises(KeyError):
+        Policy().passes("os_compute_api:nonsense", Tokens().authenticate(f"u:{DEMO}:admin"))

@@ -1,0 +1,192 @@
+"""Update, delete, the actions, and what hangs below a server (contract §6.6, §11.9)."""
+
+from typing import Any
+
+import pytest
+
+from kilonova.domain.operations import OPERATIONS, REQUESTED
+from kilonova.domain.states import TaskState, VmState
+from tests.unit.api.cloud import ApiCloud, capture
+
+
+def _act(cloud: ApiCloud, uuid: str, body: Any, version: str = "2.96", role: str = "member") -> Any:
+    return cloud.call("POST", f"/servers/{uuid}/action", body, version=version, role=role)
+
+
+def _task(cloud: ApiCloud, uuid: str) -> Any:
+    return cloud.get(f"/servers/{uuid}")["server"]["OS-EXT-STS:task_state"]
+
+
+@pytest.mark.parametrize(
+    "body, task",
+    [
+        ({"os-stop": None}, "powering-off"),
+        ({"pause": None}, "pausing"),
+        ({"reboot": {"type": "SOFT"}}, "rebooting"),
+        ({"reboot": {"type": "Hard"}}, "rebooting_hard"),
+    ],
+)
+def test_an_accepted_action_has_no_body_and_shows_at_once(cloud: ApiCloud, body: Any, task: str) -> None:
+    uuid = cloud.boot()
+    reply = _act(cloud, uuid, body)
+    assert (reply.status_code, reply.content, "location" in reply.headers) == (202, b"", False)
+    assert _task(cloud, uuid) == task
+
+
+def test_an_unknown_action_is_refused_with_a_real_novas_sentence(cloud: ApiCloud) -> None:
+    reply = _act(cloud, cloud.boot(), {"nonsense": None})
+    assert (reply.status_code, reply.json()) == (400, capture("error-bad-action@latest")["body"])
+
+
+@pytest.mark.parametrize("body", [{}, [], "os-start", {"os-start": None, "os-stop": None}, 1])
+def test_an_action_is_an_object_with_one_key(cloud: ApiCloud, body: Any) -> None:
+    reply = _act(cloud, cloud.boot(), body)
+    assert (reply.status_code, reply.json()["badRequest"]["message"]) == (400, "Malformed request body")
+
+
+@pytest.mark.parametrize(
+    "body, text",
+    [
+        ({"reboot": {}}, "Invalid input for field/attribute reboot. Value: {}. 'type' is a required property"),
+        ({"reboot": {"type": "x"}}, "'x' is not one of ['HARD', 'Hard', 'hard', 'SOFT', 'Soft', 'soft']"),
+        ({"pause": {}}, "Invalid input for field/attribute pause. Value: {}. {} is not of type 'null'"),
+    ],
+)
+def test_an_actions_value_is_checked(cloud: ApiCloud, body: Any, text: str) -> None:
+    assert text in _act(cloud, cloud.boot(), body).json()["badRequest"]["message"]
+
+
+def test_a_state_that_forbids_an_action_is_told_in_a_real_novas_words(cloud: ApiCloud) -> None:
+    uuid = cloud.boot()
+    reply = _act(cloud, uuid, {"os-start": None})
+    wanted = capture("error-conflict@latest")
+    text = wanted["body"]["conflictingRequest"]["message"].replace("95dc0124-5678-4d80-b099-1d2fbae23b5a", uuid)
+    assert (reply.status_code, reply.json()["conflictingRequest"]["message"]) == (409, text)
+
+
+def test_an_action_that_came_later_is_not_found_and_an_unready_one_says_so(cloud: ApiCloud) -> None:
+    uuid = cloud.boot()
+    early = _act(cloud, uuid, {"trigger_crash_dump": None}, version="2.16")
+    assert (early.status_code, early.json()["itemNotFound"]["message"]) == (404, "The resource could not be found.")
+    late = _act(cloud, uuid, {"trigger_crash_dump": None}, version="2.17")
+    text = "Kilonova does not do 'trigger_crash_dump' yet."
+    assert (late.status_code, late.json()["notImplemented"]["message"]) == (501, text)
+    assert _task(cloud, uuid) is None
+
+
+def test_an_action_that_nova_removed_is_gone(cloud: ApiCloud) -> None:
+    assert _act(cloud, cloud.boot(), {"resetNetwork": None}).status_code == 410
+
+
+UNREADY = sorted({key for (key, _), row in REQUESTED.items() if not row.is_ready})
+
+
+@pytest.mark.parametrize("key", UNREADY)
+def test_no_unready_operation_pretends(cloud: ApiCloud, key: str) -> None:
+    uuid = cloud.boot()
+    before = cloud.get(f"/servers/{uuid}", version="2.96")
+    assert _act(cloud, uuid, {key: None}, role="admin").status_code == 501
+    assert cloud.get(f"/servers/{uuid}", version="2.96") == before
+
+
+def test_a_locked_server_is_left_alone_except_by_an_administrator(cloud: ApiCloud) -> None:
+    uuid = cloud.boot()
+    cloud.move(uuid, locked_by="owner")
+    reply = _act(cloud, uuid, {"os-stop": None})
+    assert (reply.status_code, reply.json()["conflictingRequest"]["message"]) == (409, f"Instance {uuid} is locked")
+    assert cloud.call("DELETE", f"/servers/{uuid}", role="member").status_code == 409
+    assert _act(cloud, uuid, {"os-stop": None}, role="admin").status_code == 202
+
+
+def test_a_reader_starts_nothing(cloud: ApiCloud) -> None:
+    reply = _act(cloud, cloud.boot(), {"os-stop": None}, role="reader")
+    rule = f"Policy doesn't allow {OPERATIONS['stop'].policy} to be performed."
+    assert (reply.status_code, reply.json()["forbidden"]["message"]) == (403, rule)
+
+
+@pytest.mark.parametrize(
+    "value, output", [(None, ""), ({}, ""), ({"length": 1}, "two\n"), ({"length": "2"}, "one\ntwo\n")]
+)
+def test_the_console_log_is_read_whole_or_by_lines(cloud: ApiCloud, value: Any, output: str) -> None:
+    uuid = cloud.boot()
+    cloud.plane.console = "one\ntwo\n"
+    reply = _act(cloud, uuid, {"os-getConsoleOutput": value})
+    assert reply.status_code == (400 if value is None else 200)
+    if value is not None:
+        assert reply.json()["output"].endswith(output)
+
+
+def test_a_deletion_answers_204_without_a_body(cloud: ApiCloud) -> None:
+    cloud.add_host()
+    uuid = cloud.boot()
+    reply = cloud.call("DELETE", f"/servers/{uuid}", role="member")
+    assert (reply.status_code, reply.content) == (204, b"")
+    assert _task(cloud, uuid) == "deleting"
+
+
+def test_an_update_changes_what_describes_a_server(cloud: ApiCloud) -> None:
+    uuid = cloud.boot()
+    body = {"server": {"name": " new ", "description": None, "hostname": "new.example", "accessIPv4": "192.0.2.7"}}
+    assert cloud.call("PUT", f"/servers/{uuid}", body, version="2.94").status_code == 400
+    body["server"]["name"] = "new"
+    shown = cloud.call("PUT", f"/servers/{uuid}", body, version="2.94", role="member").json()["server"]
+    assert (shown["name"], shown["description"], shown["accessIPv4"]) == ("new", None, "192.0.2.7")
+    assert shown["OS-EXT-SRV-ATTR:hostname"] == "new.example"
+    assert cloud.get(f"/servers/{uuid}")["server"]["name"] == "new"
+
+
+@pytest.mark.parametrize("key, version", [("description", "2.18"), ("hostname", "2.89"), ("status", "2.96")])
+def test_an_update_takes_only_what_its_version_knows(cloud: ApiCloud, key: str, version: str) -> None:
+    reply = cloud.call("PUT", f"/servers/{cloud.boot()}", {"server": {key: "x"}}, version=version)
+    assert f"('{key}' was unexpected)" in reply.json()["badRequest"]["message"]
+
+
+def test_metadata_is_read_and_written_whole_and_by_item(cloud: ApiCloud) -> None:
+    path = f"/servers/{cloud.boot(metadata={'a': '1'})}/metadata"
+    assert cloud.get(path) == {"metadata": {"a": "1"}}
+    assert cloud.call("POST", path, {"metadata": {"b": "2"}}).json() == {"metadata": {"a": "1", "b": "2"}}
+    assert cloud.call("PUT", path + "/c", {"meta": {"c": "3"}}).json() == {"meta": {"c": "3"}}
+    assert cloud.get(path + "/c") == {"meta": {"c": "3"}}
+    assert cloud.call("DELETE", path + "/a").status_code == 204
+    assert cloud.get(path) == {"metadata": {"b": "2", "c": "3"}}
+    assert cloud.call("PUT", path, {"metadata": {}}).json() == {"metadata": {}}
+    assert cloud.call("GET", path + "/a").json()["itemNotFound"]["message"] == "Metadata item was not found"
+    assert cloud.call("PUT", path + "/a", {"meta": {"b": "3"}}).status_code == 400
+    assert cloud.call("POST", path, {"metadata": {f"k{n}": "" for n in range(129)}}).status_code == 403
+
+
+def test_tags_are_read_and_written_whole_and_one_by_one(cloud: ApiCloud) -> None:
+    uuid = cloud.boot(tags=["two", "one"])
+    path = f"/servers/{uuid}/tags"
+
+    def call(method: str, below: str = "", body: Any = None) -> Any:
+        return cloud.call(method, path + below, body, version="2.26", role="member")
+
+    assert call("GET").json() == capture("server-tags@latest")["body"]
+    assert (call("GET", "/one").status_code, call("GET", "/three").status_code) == (204, 404)
+    added = call("PUT", "/three")
+    assert (added.status_code, call("PUT", "/three").status_code) == (201, 204)
+    assert added.headers["location"].endswith(f"/servers/{uuid}/tags/three")
+    assert call("DELETE", "/one").status_code == 204
+    assert call("DELETE", "/one").json()["itemNotFound"]["message"] == f"Instance {uuid} has no tag 'one'"
+    assert call("PUT", "", {"tags": ["z", "a", "z"]}).json() == {"tags": ["a", "z"]}
+    assert call("PUT", "", {"tags": ["a,b"]}).status_code == 400
+    assert call("PUT", "", {"tags": [str(number) for number in range(50)]}).status_code == 200
+    assert call("PUT", "/1").status_code == 400
+    assert call("DELETE").status_code == 204
+    assert call("GET").json() == {"tags": []}
+
+
+def test_metadata_and_tags_are_not_written_while_the_state_forbids_it(cloud: ApiCloud) -> None:
+    uuid = cloud.boot()
+    cloud.move(uuid, vm_state=VmState.ERROR, task_state=None)
+    assert cloud.call("POST", f"/servers/{uuid}/metadata", {"metadata": {}}).status_code == 409
+    cloud.move(uuid, vm_state=VmState.STOPPED, task_state=TaskState.POWERING_ON)
+    assert cloud.call("POST", f"/servers/{uuid}/metadata", {"metadata": {}}).status_code == 200
+
+
+def test_addresses_are_told_without_their_types(cloud: ApiCloud) -> None:
+    path = f"/servers/{cloud.boot()}/ips"
+    assert cloud.get(path) == capture("server-ips@latest")["body"]
+    assert cloud.get(path + "/private") == {"private": [{"version": 4, "addr": "10.0.0.6"}]}
+    assert cloud.call("GET", path + "/public").status_code == 404

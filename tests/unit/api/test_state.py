@@ -1,0 +1,91 @@
+"""Our own surface: decisions, operations, the journal and health."""
+
+from typing import Any
+
+from kilonova.domain.model import after
+from kilonova.domain.placement import Ask, Decision
+from kilonova.store import decisions, journal
+from tests.unit.api.cloud import OTHER, ApiCloud
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+def _state(cloud: ApiCloud, path: str, **how: Any) -> Any:
+    return cloud.call("GET", f"//state/v1{path}", **how)
+
+
+def test_health_needs_no_token_and_names_nothing(cloud: ApiCloud) -> None:
+    cloud.add_host()
+    reply = cloud.http.get("/healthz")
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "application/health+json")
+    body = reply.json()
+    assert (body["status"], body["checks"]["database"]) == ("pass", [{"status": "pass"}])
+    assert body["checks"]["journal:pending"][0]["observedValue"] > 0
+    assert "cmp-1" not in reply.text
+
+
+def test_health_warns_of_a_service_that_is_down(cloud: ApiCloud) -> None:
+    cloud.add_host()
+    cloud.plane.at = after(cloud.plane.at, 3600)
+    reply = cloud.http.get("/healthz")
+    assert (reply.status_code, reply.json()["status"]) == (200, "warn")
+
+
+def test_our_own_surface_needs_a_token_too(cloud: ApiCloud) -> None:
+    assert cloud.http.get("/state/v1/events").status_code == 401
+    assert _state(cloud, "/nothing").status_code == 404
+    assert cloud.call("GET", "//state/v9").status_code == 404
+
+
+def test_decisions_are_shown_to_administrators(cloud: ApiCloud) -> None:
+    uuid = cloud.boot()
+    ask = Ask(vcpus=1, memory_mb=512, disk_gb=1)
+    decision = Decision(ask=ask, candidates=0, removed=(), weighed=())
+    with cloud.database.transaction() as tx:
+        decisions.add_decision(tx, instance_uuid=uuid, request_id="req-x", decision=decision, now=cloud.plane.at)
+    (shown,) = _state(cloud, f"/decisions?server={uuid}").json()["decisions"]
+    assert (shown["server"], shown["candidates"], shown["chosen_host"]) == (uuid, 0, None)
+    assert shown["document"]["ask"]["vcpus"] == 1
+    assert shown["decided_at"].endswith("Z")
+    assert _state(cloud, f"/decisions?server={uuid}", role="member").status_code == 403
+    assert _state(cloud, "/decisions").status_code == 400
+
+
+def test_an_operation_is_shown_to_its_project_with_its_deadline(cloud: ApiCloud) -> None:
+    uuid = cloud.boot()
+    reply = cloud.call("POST", f"/servers/{uuid}/action", {"os-stop": None}, role="member")
+    path = f"/operations/{reply.headers['x-openstack-request-id']}?server={uuid}"
+    shown = _state(cloud, path, role="reader").json()["operation"]
+    assert (shown["operation"], shown["is_open"], shown["finished_at"]) == ("stop", True, None)
+    assert shown["deadline_at"] > shown["started_at"]
+    assert "host" not in shown
+    assert _state(cloud, path).json()["operation"]["host"] == "cmp-1"
+    assert _state(cloud, path, role="member", project=OTHER).status_code == 404
+    assert _state(cloud, f"/operations/req-none?server={uuid}").status_code == 404
+    assert _state(cloud, f"/operations/req-none?server={NOBODY}").status_code == 404
+
+
+def test_events_are_read_in_order_from_where_one_left_off(cloud: ApiCloud) -> None:
+    cloud.boot("mine")
+    cloud.boot("theirs", project=OTHER)
+    journal.sequence(cloud.database)
+    everything = _state(cloud, "/events?limit=1000").json()
+    numbers = [event["seq"] for event in everything["events"]]
+    assert numbers == list(range(1, everything["head"] + 1))
+    first = _state(cloud, "/events?limit=2").json()
+    rest = _state(cloud, f"/events?after={first['next']}&limit=1000").json()
+    assert [*first["events"], *rest["events"]] == everything["events"]
+    assert _state(cloud, f"/events?after={rest['next']}").json()["events"] == []
+
+
+def test_a_tenant_reads_the_events_of_its_own_project_without_hosts(cloud: ApiCloud) -> None:
+    cloud.boot("mine")
+    cloud.boot("theirs", project=OTHER)
+    journal.sequence(cloud.database)
+    found = _state(cloud, "/events?limit=1000", role="reader").json()
+    assert {event["snapshot"]["display_name"] for event in found["events"]} == {"mine"}
+    assert "cmp-1" not in str(found)
+    assert found["next"] == found["head"]
+    one = _state(cloud, "/events?limit=1", role="reader").json()
+    more = _state(cloud, f"/events?after={one['next']}&limit=1000", role="reader").json()
+    assert [*one["events"], *more["events"]] == found["events"]
