@@ -1,6 +1,6 @@
 """Flavors. Servers carry a copy of theirs, so that removing one takes nothing from them."""
 
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, NotRequired, TypedDict, Unpack
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
@@ -24,16 +24,21 @@ _SEEDS: Final = (
 """Id, name, vcpus, memory in MiB, root disk in GiB: what deployments of Nova have had for years."""
 
 
-class FlavorValues(TypedDict, total=False):
-    """What a flavor may have beyond its sizes; fields of ``domain.model.Flavor``."""
+class FlavorValues(TypedDict):
+    """What a flavor is made of; fields of ``domain.model.Flavor``."""
 
-    ephemeral_gb: int
-    swap_mb: int
-    rxtx_factor: float
-    is_public: bool
-    disabled: bool
-    description: str | None
-    extra_specs_json: str
+    flavorid: str
+    name: str
+    vcpus: int
+    memory_mb: int
+    root_gb: int
+    ephemeral_gb: NotRequired[int]
+    swap_mb: NotRequired[int]
+    rxtx_factor: NotRequired[float]
+    is_public: NotRequired[bool]
+    disabled: NotRequired[bool]
+    description: NotRequired[str | None]
+    extra_specs_json: NotRequired[str]
 
 
 def list_flavors(connection: Connection, *, include_private: bool = False) -> list[Flavor]:
@@ -57,39 +62,21 @@ def find_flavor_by_id(connection: Connection, flavor_id: int) -> Flavor | None:
     return one(connection, Flavor, select(flavors).where(flavors.c.id == flavor_id))
 
 
-def add_flavor(  # noqa: PLR0913  a flavor has this many sizes
-    tx: Transaction,
-    *,
-    flavorid: str,
-    name: str,
-    vcpus: int,
-    memory_mb: int,
-    root_gb: int,
-    now: Instant,
-    request: Request | None = None,
-    **values: Unpack[FlavorValues],
+def add_flavor(
+    tx: Transaction, *, now: Instant, request: Request | None = None, **values: Unpack[FlavorValues]
 ) -> Flavor:
     """Add a flavor. Raises ``Conflict`` in Nova's words if its flavorid or name is taken."""
-    flavor = Flavor(
-        id=0,
-        flavorid=flavorid,
-        name=name,
-        vcpus=vcpus,
-        memory_mb=memory_mb,
-        root_gb=root_gb,
-        created_at=now,
-        **values,
-    )
+    flavor = Flavor(id=0, created_at=now, **values)
     row = _row(flavor)
     try:
         with tx.connection.begin_nested():
             key = tx.connection.execute(flavors.insert().values(**row)).inserted_primary_key
     except IntegrityError as error:
-        raise _taken(tx.connection, flavorid, name) from error
+        raise _taken(tx.connection, flavor) from error
     if not key:
         raise RuntimeError("the database gave the new flavor no id")
     _announce(tx, "create", {**row, "id": key[0]}, now=now, request=request)
-    return get_flavor(tx.connection, flavorid)
+    return get_flavor(tx.connection, flavor.flavorid)
 
 
 def remove_flavor(tx: Transaction, flavorid: str, *, now: Instant, request: Request | None = None) -> None:
@@ -111,11 +98,11 @@ def _row(flavor: Flavor) -> dict[str, Any]:
     return {column.name: getattr(flavor, column.name) for column in flavors.c if column.name != "id"}
 
 
-def _taken(connection: Connection, flavorid: str, name: str) -> Conflict:
+def _taken(connection: Connection, flavor: Flavor) -> Conflict:
     """Nova says which of the two it was."""
-    if connection.scalar(select(flavors.c.id).where(flavors.c.name == name)) is not None:
-        return Conflict(f"Flavor with name {name} already exists.")
-    return Conflict(f"Flavor with ID {flavorid} already exists.")
+    if connection.scalar(select(flavors.c.id).where(flavors.c.name == flavor.name)) is not None:
+        return Conflict(f"Flavor with name {flavor.name} already exists.")
+    return Conflict(f"Flavor with ID {flavor.flavorid} already exists.")
 
 
 def _announce(tx: Transaction, operation: str, row: dict[str, Any], *, now: Instant, request: Request | None) -> None:

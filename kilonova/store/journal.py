@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import Connection, func, select
 
@@ -65,29 +65,37 @@ class Entry:
         return json.loads(self.facts_json)  # type: ignore[no-any-return]
 
 
-def append(  # noqa: PLR0913  a row has this many columns, and most have a default
+class Telling(TypedDict, total=False):
+    """What a row may tell beyond the object itself; fields of ``Entry``."""
+
+    previous: Mapping[str, Any] | None
+    project_id: str | None
+    operation: str | None
+    phase: Phase | None
+    cause: Cause
+    request: Request | None
+    facts: Mapping[str, Any]
+
+
+def append(
     tx: Transaction,
     *,
     kind: str,
     key: str,
     occurred_at: Instant,
     snapshot: Mapping[str, Any] | bytes,
-    previous: Mapping[str, Any] | None = None,
-    project_id: str | None = None,
-    operation: str | None = None,
-    phase: Phase | None = None,
-    cause: Cause = Cause.REQUESTED,
-    request: Request | None = None,
-    facts: Mapping[str, Any] | None = None,
+    **telling: Unpack[Telling],
 ) -> None:
     """Write one row. Write the object itself first, so that the order of rows is the order of writes."""
+    phase, previous = telling.get("phase"), telling.get("previous")
+    request, facts = telling.get("request"), telling.get("facts")
     row = {
         "kind": kind,
         "key": key,
-        "project_id": project_id,
-        "operation": operation,
+        "project_id": telling.get("project_id"),
+        "operation": telling.get("operation"),
         "phase": None if phase is None else str(phase),
-        "cause": str(cause),
+        "cause": str(telling.get("cause", Cause.REQUESTED)),
         "request_id": request and request.request_id,
         "user_id": request and request.user_id,
         "caller_project_id": request and request.project_id,

@@ -204,7 +204,7 @@ def test_claims_at_once_never_promise_more_than_there_is(database: Database) -> 
     assert node.memory_mb_used == sums.memory_mb
 
 
-def test_instants_survive(database: Database) -> None:
+def test_instants_are_exact_beyond_what_floating_point_holds(database: Database) -> None:
     moment = Instant(2**53 + 1)
     id_ = service(database)
     with database.transaction() as tx:

@@ -80,6 +80,18 @@ def test_a_migrated_database_opens_and_keeps_what_it_has(empty: sa.Engine, empty
     database.close()
 
 
+def test_an_older_database_is_migrated_when_it_is_opened(empty: sa.Engine, empty_url: str) -> None:
+    with empty.begin() as connection:
+        revisions.migrate(connection, REVISIONS[0])
+        connection.execute(journal_head.update().values(seq=7))
+    database = Database(empty_url)
+    database.open()
+    with database.read() as connection:
+        assert revisions.current_revision(connection, "it") == REVISIONS[-1]
+        assert connection.scalars(sa.select(journal_head.c.seq)).all() == [7]
+    database.close()
+
+
 def test_processes_that_start_at_once_make_one_schema(empty: sa.Engine, empty_url: str) -> None:
     databases = [Database(empty_url) for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:

@@ -1,10 +1,10 @@
-"""The first tables.
+"""Servers, their ledger and journal, the fleet, and flavors.
 
 Revision ID: 0001
 Revises:
 """
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,22 +19,15 @@ _DOCUMENT: Final = sa.Text().with_variant(sa.Text(2**24 - 1), "mysql", "mariadb"
 def upgrade() -> None:
     _create_compute_nodes()
     _create_flavors()
-    _create_id_domains()
-    _create_id_roles()
-    _create_images()
     _create_instances()
     _create_journal()
     _create_journal_head()
     _create_services()
     _create_claims()
     _create_decisions()
-    _create_id_projects()
-    _create_id_users()
     _create_instance_actions()
     _create_instance_faults()
     _create_usage_segments()
-    _create_id_assignments()
-    _create_id_tokens()
     _create_instance_events()
     op.execute(sa.text("INSERT INTO journal_head (id, seq) VALUES (1, 0)"))
 
@@ -99,113 +92,11 @@ def _create_flavors() -> None:
     )
 
 
-def _create_id_domains() -> None:
-    op.create_table(
-        "id_domains",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("enabled", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_id_domains")),
-        sa.UniqueConstraint("name", name=op.f("uq_id_domains_name")),
-    )
-
-
-def _create_id_roles() -> None:
-    op.create_table(
-        "id_roles",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_id_roles")),
-        sa.UniqueConstraint("name", name=op.f("uq_id_roles_name")),
-    )
-
-
-def _create_images() -> None:
-    op.create_table(
-        "images",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=True),
-        sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("visibility", sa.String(length=32), nullable=False),
-        sa.Column("owner", sa.String(length=64), nullable=True),
-        sa.Column("disk_format", sa.String(length=32), nullable=True),
-        sa.Column("container_format", sa.String(length=32), nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.Column("size", sa.BigInteger(), nullable=True),
-        sa.Column("virtual_size", sa.BigInteger(), nullable=True),
-        sa.Column("checksum", sa.String(length=32), nullable=True),
-        sa.Column("os_hash_algo", sa.String(length=64), nullable=True),
-        sa.Column("os_hash_value", sa.String(length=128), nullable=True),
-        sa.Column("min_disk", sa.Integer(), nullable=False),
-        sa.Column("min_ram", sa.Integer(), nullable=False),
-        sa.Column("protected", sa.Boolean(), nullable=False),
-        sa.Column("os_hidden", sa.Boolean(), nullable=False),
-        sa.Column("properties_json", sa.Text(), nullable=False),
-        sa.Column("tags_json", sa.Text(), nullable=False),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_images")),
-    )
-    op.create_index("ix_images_owner_deleted_at", "images", ["owner", "deleted_at"], unique=False)
-    op.create_index("ix_images_visibility_deleted_at", "images", ["visibility", "deleted_at"], unique=False)
-
-
 def _create_instances() -> None:
     op.create_table(
         "instances",
-        sa.Column("id", _ID, autoincrement=True, nullable=False),
-        sa.Column("uuid", sa.String(length=36), nullable=False),
-        sa.Column("generation", sa.BigInteger(), nullable=False),
-        sa.Column("project_id", sa.String(length=255), nullable=False),
-        sa.Column("user_id", sa.String(length=255), nullable=False),
-        sa.Column("display_name", sa.String(length=255), nullable=False),
-        sa.Column("hostname", sa.String(length=255), nullable=False),
-        sa.Column("vm_state", sa.String(length=32), nullable=False),
-        sa.Column("task_state", sa.String(length=32), nullable=True),
-        sa.Column("power_state", sa.Integer(), nullable=False),
-        sa.Column("host", sa.String(length=255), nullable=True),
-        sa.Column("node", sa.String(length=255), nullable=True),
-        sa.Column("flavor_id", sa.BigInteger(), nullable=False),
-        sa.Column("flavorid", sa.String(length=255), nullable=False),
-        sa.Column("flavor_name", sa.String(length=255), nullable=False),
-        sa.Column("flavor_json", _DOCUMENT, nullable=False),
-        sa.Column("vcpus", sa.Integer(), nullable=False),
-        sa.Column("memory_mb", sa.Integer(), nullable=False),
-        sa.Column("root_gb", sa.Integer(), nullable=False),
-        sa.Column("ephemeral_gb", sa.Integer(), nullable=False),
-        sa.Column("swap_mb", sa.Integer(), nullable=False),
-        sa.Column("image_ref", sa.String(length=255), nullable=False),
-        sa.Column("image_json", _DOCUMENT, nullable=False),
-        sa.Column("metadata_json", _DOCUMENT, nullable=False),
-        sa.Column("tags_json", _DOCUMENT, nullable=False),
-        sa.Column("addresses_json", _DOCUMENT, nullable=False),
-        sa.Column("security_groups_json", _DOCUMENT, nullable=False),
-        sa.Column("volumes_json", _DOCUMENT, nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("updated_at", sa.BigInteger(), nullable=True),
-        sa.Column("launched_at", sa.BigInteger(), nullable=True),
-        sa.Column("terminated_at", sa.BigInteger(), nullable=True),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
-        sa.Column("display_description", sa.String(length=255), nullable=True),
-        sa.Column("availability_zone", sa.String(length=255), nullable=True),
-        sa.Column("key_name", sa.String(length=255), nullable=True),
-        sa.Column("user_data", _DOCUMENT, nullable=True),
-        sa.Column("config_drive", sa.String(length=255), nullable=False),
-        sa.Column("reservation_id", sa.String(length=255), nullable=False),
-        sa.Column("launch_index", sa.Integer(), nullable=False),
-        sa.Column("root_device_name", sa.String(length=255), nullable=True),
-        sa.Column("kernel_id", sa.String(length=255), nullable=False),
-        sa.Column("ramdisk_id", sa.String(length=255), nullable=False),
-        sa.Column("disk_config", sa.String(length=255), nullable=False),
-        sa.Column("access_ip_v4", sa.String(length=255), nullable=False),
-        sa.Column("access_ip_v6", sa.String(length=255), nullable=False),
-        sa.Column("progress", sa.Integer(), nullable=False),
-        sa.Column("locked_by", sa.String(length=32), nullable=True),
-        sa.Column("locked_reason", sa.String(length=255), nullable=True),
-        sa.Column("hints_json", _DOCUMENT, nullable=False),
-        sa.Column("nics_json", _DOCUMENT, nullable=False),
+        *_instance_settings(),
+        *_instance_circumstances(),
         sa.CheckConstraint(
             "deleted_at IS NULL OR (terminated_at IS NOT NULL AND task_state IS NULL AND vm_state = 'deleted')",
             name=op.f("ck_instances_deleted_is_final"),
@@ -234,6 +125,67 @@ def _create_instances() -> None:
             postgresql_where=living,
         )
         op.create_index("ix_instances_living_created_at_id", "instances", ["created_at", "id"], postgresql_where=living)
+
+
+def _instance_settings() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("uuid", sa.String(length=36), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("project_id", sa.String(length=255), nullable=False),
+        sa.Column("user_id", sa.String(length=255), nullable=False),
+        sa.Column("display_name", sa.String(length=255), nullable=False),
+        sa.Column("hostname", sa.String(length=255), nullable=False),
+        sa.Column("vm_state", sa.String(length=32), nullable=False),
+        sa.Column("task_state", sa.String(length=32), nullable=True),
+        sa.Column("power_state", sa.Integer(), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=True),
+        sa.Column("node", sa.String(length=255), nullable=True),
+        sa.Column("flavor_id", sa.BigInteger(), nullable=False),
+        sa.Column("flavorid", sa.String(length=255), nullable=False),
+        sa.Column("flavor_name", sa.String(length=255), nullable=False),
+        sa.Column("flavor_json", _DOCUMENT, nullable=False),
+        sa.Column("vcpus", sa.Integer(), nullable=False),
+        sa.Column("memory_mb", sa.Integer(), nullable=False),
+        sa.Column("root_gb", sa.Integer(), nullable=False),
+        sa.Column("ephemeral_gb", sa.Integer(), nullable=False),
+        sa.Column("swap_mb", sa.Integer(), nullable=False),
+        sa.Column("image_ref", sa.String(length=255), nullable=False),
+        sa.Column("image_json", _DOCUMENT, nullable=False),
+        sa.Column("metadata_json", _DOCUMENT, nullable=False),
+        sa.Column("tags_json", _DOCUMENT, nullable=False),
+        sa.Column("addresses_json", _DOCUMENT, nullable=False),
+        sa.Column("security_groups_json", _DOCUMENT, nullable=False),
+        sa.Column("volumes_json", _DOCUMENT, nullable=False),
+    ]
+
+
+def _instance_circumstances() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=True),
+        sa.Column("launched_at", sa.BigInteger(), nullable=True),
+        sa.Column("terminated_at", sa.BigInteger(), nullable=True),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        sa.Column("display_description", sa.String(length=255), nullable=True),
+        sa.Column("availability_zone", sa.String(length=255), nullable=True),
+        sa.Column("key_name", sa.String(length=255), nullable=True),
+        sa.Column("user_data", _DOCUMENT, nullable=True),
+        sa.Column("config_drive", sa.String(length=255), nullable=False),
+        sa.Column("reservation_id", sa.String(length=255), nullable=False),
+        sa.Column("launch_index", sa.Integer(), nullable=False),
+        sa.Column("root_device_name", sa.String(length=255), nullable=True),
+        sa.Column("kernel_id", sa.String(length=255), nullable=False),
+        sa.Column("ramdisk_id", sa.String(length=255), nullable=False),
+        sa.Column("disk_config", sa.String(length=255), nullable=False),
+        sa.Column("access_ip_v4", sa.String(length=255), nullable=False),
+        sa.Column("access_ip_v6", sa.String(length=255), nullable=False),
+        sa.Column("progress", sa.Integer(), nullable=False),
+        sa.Column("locked_by", sa.String(length=32), nullable=True),
+        sa.Column("locked_reason", sa.String(length=255), nullable=True),
+        sa.Column("hints_json", _DOCUMENT, nullable=False),
+        sa.Column("nics_json", _DOCUMENT, nullable=False),
+    ]
 
 
 def _create_journal() -> None:
@@ -324,37 +276,6 @@ def _create_decisions() -> None:
     op.create_index(op.f("ix_decisions_instance_uuid_id"), "decisions", ["instance_uuid", "id"], unique=False)
 
 
-def _create_id_projects() -> None:
-    op.create_table(
-        "id_projects",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("domain_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("enabled", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(["domain_id"], ["id_domains.id"], name=op.f("fk_id_projects_domain_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_id_projects")),
-        sa.UniqueConstraint("domain_id", "name", name=op.f("uq_id_projects_domain_id_name")),
-    )
-
-
-def _create_id_users() -> None:
-    op.create_table(
-        "id_users",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("domain_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("password_hash", sa.String(length=255), nullable=True),
-        sa.Column("default_project_id", sa.String(length=64), nullable=True),
-        sa.Column("email", sa.String(length=255), nullable=True),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("enabled", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(["domain_id"], ["id_domains.id"], name=op.f("fk_id_users_domain_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_id_users")),
-        sa.UniqueConstraint("domain_id", "name", name=op.f("uq_id_users_domain_id_name")),
-    )
-
-
 def _create_instance_actions() -> None:
     op.create_table(
         "instance_actions",
@@ -434,49 +355,6 @@ def _create_usage_segments() -> None:
     op.create_index(
         op.f("ix_usage_segments_project_id_started_at"), "usage_segments", ["project_id", "started_at"], unique=False
     )
-
-
-def _create_id_assignments() -> None:
-    op.create_table(
-        "id_assignments",
-        sa.Column("user_id", sa.String(length=64), nullable=False),
-        sa.Column("project_id", sa.String(length=64), nullable=False),
-        sa.Column("role_id", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["id_projects.id"], name=op.f("fk_id_assignments_project_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["role_id"], ["id_roles.id"], name=op.f("fk_id_assignments_role_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["id_users.id"], name=op.f("fk_id_assignments_user_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("user_id", "project_id", "role_id", name=op.f("pk_id_assignments")),
-    )
-    op.create_index("ix_id_assignments_project_id", "id_assignments", ["project_id"], unique=False)
-    op.create_index("ix_id_assignments_role_id", "id_assignments", ["role_id"], unique=False)
-
-
-def _create_id_tokens() -> None:
-    op.create_table(
-        "id_tokens",
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("user_id", sa.String(length=64), nullable=False),
-        sa.Column("project_id", sa.String(length=64), nullable=True),
-        sa.Column("methods", sa.String(length=255), nullable=False),
-        sa.Column("audit_ids", sa.String(length=255), nullable=False),
-        sa.Column("issued_at", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["id_projects.id"], name=op.f("fk_id_tokens_project_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["user_id"], ["id_users.id"], name=op.f("fk_id_tokens_user_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("digest", name=op.f("pk_id_tokens")),
-    )
-    op.create_index(op.f("ix_id_tokens_expires_at"), "id_tokens", ["expires_at"], unique=False)
-    op.create_index(op.f("ix_id_tokens_project_id"), "id_tokens", ["project_id"], unique=False)
-    op.create_index(op.f("ix_id_tokens_user_id"), "id_tokens", ["user_id"], unique=False)
 
 
 def _create_instance_events() -> None:
