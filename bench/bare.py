@@ -35,7 +35,7 @@ def view(row: tuple[Any, ...]) -> dict[str, Any]:
     return shown
 
 
-async def application(scope: Any, receive: Any, send: Any) -> None:
+async def application(scope: Any, _receive: Any, send: Any) -> None:
     """Answer one request."""
     key = scope["path"][1:]
     found = DATABASE.execute(ONE, (key,)) if key else DATABASE.execute(ALL, (PROJECT,))

@@ -1,6 +1,6 @@
 """Make the README's picture: a real first session with a real cloud, as the terminal shows it.
 
-    .venv/bin/python scripts/picture.py docs/pictures/first-server.svg
+.venv/bin/python scripts/picture.py docs/pictures/first-server.svg
 """
 
 import io
