@@ -8,6 +8,7 @@ from hashlib import sha224
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import Connection
 
 from kilonova.api.call import Call
 from kilonova.api.shape import ABSENT, Field, Shape, field, raw, starting
@@ -21,6 +22,7 @@ _EXTRA_SPECS: Final = "os_compute_api:servers:show:flavor-extra-specs"
 _HOST_STATUS: Final = "os_compute_api:servers:show:host_status"
 _HOST_UNKNOWN: Final = "os_compute_api:servers:show:host_status:unknown-only"
 _COMPUTE: Final = "nova-compute"
+_FEW_HOSTS: Final = 3
 
 _PROGRESSING: Final = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"})
 _FAULTY: Final = frozenset({"ERROR", "DELETED"})
@@ -31,14 +33,14 @@ _FAULTY_STATES: Final = frozenset({VmState.ERROR, VmState.DELETED})
 class ServerView:
     """What of the request and of the plane servers are rendered with; worked out once for all of them.
 
-    ``services`` are those of compute hosts, by host; ``sees_*`` what the caller's policy lets through.
+    ``host_states`` are the ``host_status`` of each compute host; ``sees_*`` what the caller's policy lets through.
     """
 
     call: Call
     now: Instant
     zone: str
     faults: Mapping[str, Fault]
-    services: Mapping[str, Service]
+    host_states: Mapping[str, str]
     is_admin: bool
     sees_specs: bool
     sees_host_status: bool
@@ -50,20 +52,30 @@ def view_of(call: Call, servers: Sequence[Instance]) -> ServerView:
     sees_hosts = call.may(_HOST_STATUS) or call.may(_HOST_UNKNOWN)
     faults: Mapping[str, Fault] = {}
     services: list[Service] = []
+    now = call.plane.now()
+    down = call.plane.settings.service_down_seconds
     if faulty or sees_hosts:
         with call.plane.database.read() as connection:
             faults = ledger.latest_faults(connection, faulty) if faulty else {}
-            services = fleet.list_services(connection, binary=_COMPUTE) if sees_hosts else []
+            services = _services(connection, {server.host for server in servers}) if sees_hosts else []
     return ServerView(
         call=call,
-        now=call.plane.now(),
+        now=now,
         zone=call.plane.settings.default_availability_zone,
         faults=faults,
-        services={service.host: service for service in services},
+        host_states={service.host: _state_of_host(service, now, down) for service in services},
         is_admin=call.is_admin,
         sees_specs=call.may(_EXTRA_SPECS),
         sees_host_status=call.may(_HOST_STATUS),
     )
+
+
+def _services(connection: Connection, hosts: set[str | None]) -> list[Service]:
+    """The compute services of these hosts: a few are looked up one by one, of many the whole fleet is read."""
+    if len(hosts) > _FEW_HOSTS:
+        return fleet.list_services(connection, binary=_COMPUTE)
+    named = (fleet.list_services(connection, host=host, binary=_COMPUTE) for host in hosts if host)
+    return [service for found in named for service in found]
 
 
 @lru_cache(maxsize=65536)
@@ -95,12 +107,17 @@ class _ImageFacts(msgspec.Struct):
 _image_facts: Final = msgspec.json.Decoder(_ImageFacts)
 
 
+@lru_cache(maxsize=1024)
+def _properties(image_json: str) -> str:
+    """The image's properties as JSON; many servers have the same image."""
+    return bytes(_image_facts.decode(image_json).properties).decode()
+
+
 def _image_with_properties(server: Instance, view: ServerView) -> Any:
     if not server.image_ref:
         return ""
-    properties = _image_facts.decode(server.image_json).properties
-    links = raw(view.call.links.bookmark("images", server.image_ref))
-    return {"id": server.image_ref, "links": links, "properties": properties}
+    links = view.call.links.bookmark("images", server.image_ref)
+    return raw(f'{{"id":"{server.image_ref}","links":{links},"properties":{_properties(server.image_json)}}}')
 
 
 def _addresses(server: Instance) -> Any:
@@ -138,23 +155,17 @@ def _zone(server: Instance, view: ServerView) -> str:
 
 
 def _host_status(server: Instance, view: ServerView) -> Any:
-    status = _status_of_host(server, view)
+    status = view.host_states.get(server.host, "UNKNOWN") if server.host else ""
     return status if view.sees_host_status or status == "UNKNOWN" else ABSENT
 
 
-def _status_of_host(server: Instance, view: ServerView) -> str:
+def _state_of_host(service: Service, now: Instant, down: float) -> str:
     """Forced down beats disabled, disabled beats up or down (contract §6.3.2)."""
-    if not server.host:
-        return ""
-    service = view.services.get(server.host)
-    if service is None:
-        return "UNKNOWN"
     if service.forced_down:
         return "DOWN"
     if service.disabled:
         return "MAINTENANCE"
-    down = view.call.plane.settings.service_down_seconds
-    return "UP" if service.is_up(view.now, service_down_seconds=down) else "UNKNOWN"
+    return "UP" if service.is_up(now, service_down_seconds=down) else "UNKNOWN"
 
 
 def _volume_ids(server: Instance) -> Any:
