@@ -40,6 +40,8 @@ class Disk:
     role: DiskRole
     file: str
     format: str
+    base: str | None = None
+    """The name of the cached image under it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,11 @@ class Definition:
     condition: Condition = Condition.PREPARING
     boot_id: str = ""
     """Which run of the machine the condition was written in."""
+
+    @property
+    def base_images(self) -> frozenset[str]:
+        """The names of the cached images that its disks stand on."""
+        return frozenset(disk.base for disk in self.disks if disk.base is not None)
 
     @classmethod
     def of(cls, spec: GuestSpec) -> "Definition":

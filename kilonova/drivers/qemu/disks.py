@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, KilonovaError
@@ -46,12 +47,24 @@ class ImageCache:
         for leftover in self.directory.glob(f"*{_PART}"):
             leftover.unlink()
 
+    def forget_unused(self, used: frozenset[str], *, idle_seconds: float, now: float) -> None:
+        """Remove images that no guest uses (``used`` has file names) and that nobody asked for lately.
+
+        ``now`` is in seconds since the epoch.
+        """
+        for path in list(self.directory.iterdir()):
+            with self._guards[path.name]:
+                if path.name not in used and now - path.stat().st_mtime > idle_seconds:
+                    _LOG.info("image %s is forgotten: no guest uses it", path.name)
+                    path.unlink()
+
     def provide(self, image: ImageSource) -> tuple[Path, ImageFacts]:
         """The image's file in the cache, fetched if it is not there, and what it is. Raises GuestFailure."""
         path = self.directory / _cache_key(image)
         with self._guards[path.name]:
             if not path.exists():
                 self._fetch(image, path)
+            os.utime(path)  # asked for just now
             return path, check_image(path, image_id=image.image_id, claimed=image.disk_format)
 
     def _fetch(self, image: ImageSource, path: Path) -> None:
@@ -80,13 +93,14 @@ def make_disks(spec: GuestSpec, directory: Path, cache: ImageCache) -> tuple[Dis
 
 @contextlib.contextmanager
 def disk_trouble() -> Iterator[None]:
-    """Turns a full or failing disk into a GuestFailure."""
+    """Turns what the operating system refused, such as space on a disk, into a GuestFailure."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise GuestFailure(FaultCause.DISK_FULL, "the host's disk is full", detail=str(error)) from error
-        raise GuestFailure(FaultCause.DRIVER_ERROR, "the host's disk failed", detail=str(error)) from error
+        text = f"the host failed: {error.strerror or 'input or output error'}"
+        raise GuestFailure(FaultCause.DRIVER_ERROR, text, detail=str(error)) from error
 
 
 def _each_disk(spec: GuestSpec, directory: Path, cache: ImageCache) -> Iterator[Disk]:
@@ -97,7 +111,7 @@ def _each_disk(spec: GuestSpec, directory: Path, cache: ImageCache) -> Iterator[
         yield _overlay(spec.image, spec.root_gb, directory, cache)
     if spec.image is not None and spec.image.disk_format == "iso":
         base, _ = cache.provide(spec.image)
-        yield Disk(role=DiskRole.CDROM, file=_from(directory, base), format="raw")
+        yield Disk(role=DiskRole.CDROM, file=_from(directory, base), format="raw", base=base.name)
     if spec.ephemeral_gb:
         yield _blank(directory, "ephemeral.qcow2", DiskRole.EPHEMERAL, spec.ephemeral_gb * host.GIB)
     if spec.swap_mb:
@@ -118,7 +132,8 @@ def _overlay(image: ImageSource, root_gb: int, directory: Path, cache: ImageCach
             )
         size = root_gb * host.GIB
     source = ("-b", _from(directory, base), "-F", facts.disk_format)
-    return _create(directory, "root.qcow2", DiskRole.ROOT, (*source, "root.qcow2", str(size)))
+    made = _create(directory, "root.qcow2", DiskRole.ROOT, (*source, "root.qcow2", str(size)))
+    return replace(made, base=base.name)
 
 
 def _blank(directory: Path, name: str, role: DiskRole, size: int) -> Disk:

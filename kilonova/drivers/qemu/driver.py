@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import shutil
+import time
 import uuid as uuids
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,11 @@ from kilonova.drivers.qemu.guest import GONE, Guest, Site
 from kilonova.drivers.qemu.watch import Watch
 from kilonova.drivers.turns import Turns
 
+IMAGE_IDLE_SECONDS: Final = 24 * 3600.0
+"""How long an image is kept that no guest uses (Nova's remove_unused_original_minimum_age_seconds)."""
+
 _LOG = logging.getLogger(__name__)
+_CLEANING_SECONDS: Final = 3600.0
 _LAST_VERB_SECONDS: Final = 5.0  # what a verb in progress gets when the driver is closed
 
 
@@ -53,6 +58,7 @@ class QemuDriver:
         self.accelerator = accelerator or host.find_accelerator()
         self._guard = Lock()
         self._turns = Turns()
+        self._next_cleaning = 0.0
         self._guests: dict[str, Guest] = {}
         self._site: Site | None = None
         self._lock_file: IO[str] | None = None
@@ -205,6 +211,13 @@ class QemuDriver:
     def _tend(self) -> None:
         for guest in self._known():
             guest.tend()
+        site, now = self._site, time.time()
+        if site is not None and now >= self._next_cleaning:
+            self._next_cleaning = now + _CLEANING_SECONDS
+            used = [guest.base_images for guest in self._known()]
+            if None not in used:  # else somebody may need an image without our knowing
+                images = frozenset[str]().union(*(names for names in used if names))
+                site.cache.forget_unused(images, idle_seconds=IMAGE_IDLE_SECONDS, now=now)
 
     def _open_state_dir(self) -> Path:
         try:

@@ -173,6 +173,11 @@ class Guest:
         elif definition is not None and definition.condition is Condition.ON:
             self._lose(restarted=definition.boot_id != host.boot_id())
 
+    @property
+    def base_images(self) -> frozenset[str] | None:
+        """The names of the cached images that its disks stand on; None where nobody can tell."""
+        return None if self._definition is None else self._definition.base_images
+
     def tend(self) -> None:
         """What is to be done now and then."""
         if self._machine is not None:

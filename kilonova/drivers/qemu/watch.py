@@ -4,6 +4,7 @@ import logging
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -12,7 +13,7 @@ _TICK_SECONDS: Final = 10.0
 
 
 class Watch:
-    """Calls back when a descriptor can be read; ``tick`` is called now and then, when there is nothing else to do."""
+    """Calls back when a descriptor can be read; ``tick`` is called now and then."""
 
     def __init__(self, tick: Callable[[], None]) -> None:
         self._tick = tick
@@ -45,12 +46,13 @@ class Watch:
                 self._selector.unregister(descriptor)
 
     def _look(self) -> None:
+        next_tick = time.monotonic() + _TICK_SECONDS
         while not self._closing:
-            ready = self._selector.select(_TICK_SECONDS)
-            for key, _ in ready:
+            for key, _ in self._selector.select(max(0.0, next_tick - time.monotonic())):
                 self._call(key)
-            if not ready:
+            if time.monotonic() >= next_tick:
                 self._safely(self._tick)
+                next_tick = time.monotonic() + _TICK_SECONDS
 
     def _call(self, key: selectors.SelectorKey) -> None:
         with self._guard:

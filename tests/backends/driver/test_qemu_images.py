@@ -5,6 +5,7 @@ import errno
 import json
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import pytest
 from kilonova.domain.errors import GuestFailure, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.drivers.protocol import ImageSource
+from kilonova.drivers.qemu.definition import find_definition
+from kilonova.drivers.qemu.disks import ImageCache
+from kilonova.drivers.qemu.driver import IMAGE_IDLE_SECONDS
 from kilonova.images.guests import tiny
 from tests.backends.driver import images
 from tests.backends.driver.worlds import QemuWorld, guest_spec, image_of
@@ -108,6 +112,21 @@ def test_a_cached_image_is_not_fetched_again_after_a_restart(qemu: QemuWorld) ->
         raise AssertionError(path)
 
     qemu.spawn_ready(guest_spec(image=image_of(tiny.qcow2_image(), fetch=never)))
+
+
+def test_an_image_that_nobody_uses_is_forgotten_after_a_day(qemu: QemuWorld) -> None:
+    user = qemu.spawn_ready(guest_spec())
+    other = image_of(tiny.image(), "raw", image_id="other")
+    qemu.driver.destroy(qemu.spawn_ready(guest_spec(image=other)))
+    cache = ImageCache(qemu.state_dir / "images")
+    kept = find_definition(qemu.instances / user)
+    assert kept is not None
+    cache.forget_unused(kept.base_images, idle_seconds=IMAGE_IDLE_SECONDS, now=time.time() + 23 * 3600)
+    assert len(list(cache.directory.iterdir())) == 2
+    cache.forget_unused(kept.base_images, idle_seconds=IMAGE_IDLE_SECONDS, now=time.time() + 25 * 3600)
+    assert [path.name for path in cache.directory.iterdir()] == list(kept.base_images)
+    qemu.driver.reboot(user, hard=True, timeout_seconds=0)
+    qemu.await_boots(user, 2)
 
 
 # --- what does not -----------------------------------------------------------------------------------------
