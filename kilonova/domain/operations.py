@@ -172,6 +172,7 @@ _ROWS: Final = (
         driver="destroy",
         needs_launch=False,
         word="forceDelete",
+        is_ready=True,
     ),
     Operation(
         name="soft_delete",
@@ -607,6 +608,7 @@ _ROWS: Final = (
         accepts_tasks=ANY_TASK,
         needs_launch=False,
         minds_lock=False,
+        is_ready=True,
     ),
     Operation(
         name="unlock",
@@ -620,6 +622,7 @@ _ROWS: Final = (
         accepts_tasks=ANY_TASK,
         needs_launch=False,
         minds_lock=False,
+        is_ready=True,
     ),
     Operation(
         name="reset_state",
@@ -631,6 +634,7 @@ _ROWS: Final = (
         accepts_tasks=ANY_TASK,
         needs_launch=False,
         minds_lock=False,
+        is_ready=True,
     ),
     Operation(
         name="inject_network_info",

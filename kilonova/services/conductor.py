@@ -7,8 +7,6 @@ nothing in memory but heartbeats that are about to be written: whatever it knows
 import logging
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
 from kilonova.bus import CONDUCTOR, Bus
 from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import StaleRecord
@@ -24,7 +22,8 @@ from kilonova.services.observing import Observer
 from kilonova.services.placing import Placer, request_of
 from kilonova.services.settings import SchedulerSettings, ServiceSettings
 from kilonova.store import changes, fleet, instances, ledger
-from kilonova.store.database import Database, Transaction
+from kilonova.store.database import Connection, Database, Transaction
+from kilonova.store.failures import Contention
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ class Conductor:
         for _ in range(_ATTEMPTS):
             try:
                 self._take(report)
-            except StaleRecord:
+            except (StaleRecord, Contention):
                 continue
             return
         raise StaleRecord(f"The instance of action {report.action_id} changes too fast to be written.")

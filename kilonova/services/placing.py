@@ -4,8 +4,6 @@ One attempt is one decision, and every decision is kept, whether or not it found
 guarded by the store; where a host refuses (somebody was faster), the next on the list is asked.
 """
 
-from sqlalchemy import Connection
-
 from kilonova.bus import Bus, host_topic
 from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import StaleRecord
@@ -19,7 +17,7 @@ from kilonova.network.embedded import FlatNetwork
 from kilonova.services.nics import plugged
 from kilonova.services.settings import ServiceSettings
 from kilonova.store import changes, decisions, fleet, instances, ledger
-from kilonova.store.database import Database
+from kilonova.store.database import Connection, Database
 
 _ROUNDS = 3
 """Snapshots that are tried before a crowded fleet counts as full."""

@@ -6,7 +6,7 @@ Each is one transaction that ends with a prod to whoever has to go on. What is r
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -15,10 +15,11 @@ from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import Conflict, Invalid, NotFound, NotSupported, StaleRecord
 from kilonova.domain.images import Image
 from kilonova.domain.model import Clock, Flavor, Instance, Instant, Request
-from kilonova.domain.operations import ANY_TASK, Operation, get_operation
+from kilonova.domain.operations import ANY_TASK, Operation, Runs, get_operation
 from kilonova.domain.quota import Usage, enforce
 from kilonova.domain.states import PowerState, TaskState, VmState
 from kilonova.domain.transitions import accepted, finished, refusal
+from kilonova.services.at_once import AT_ONCE
 from kilonova.services.settings import QuotaSettings, ServiceSettings
 from kilonova.store import changes, flavors, fleet, instances, ledger
 from kilonova.store.database import Database, Transaction
@@ -123,17 +124,24 @@ class Servers:
         """
         if not operation.is_ready:
             raise NotSupported(f"Kilonova does not do '{operation.quoted}' yet.")
+        if operation.becomes is VmState.DELETED:
+            self.delete(request, instance, operation, may_override_lock=may_override_lock)
+            return instance
         refused = refusal(operation, instance, may_override_lock=may_override_lock)
         if refused:
             raise refused
+        if operation.runs is Runs.API:
+            return self._do_at_once(request, instance, operation, parameters)
         return self._accept(request, instance, operation, parameters)
 
-    def delete(self, request: Request, instance: Instance, *, may_override_lock: bool) -> None:
+    def delete(
+        self, request: Request, instance: Instance, delete: Operation | None = None, *, may_override_lock: bool
+    ) -> None:
         """Delete a server: by its host's agent, or at once where it has no host (contract §6.6.3).
 
         Conflict where it is locked. A server that is being deleted already is left to that.
         """
-        delete = get_operation("delete")
+        delete = delete or get_operation("delete")
         if instance.task_state in _GONE:
             return
         refused = refusal(delete, instance, may_override_lock=may_override_lock)
@@ -203,6 +211,40 @@ class Servers:
         host = instance.host
         return self._save(change, prod=lambda: self._bus.prod(host_topic(host) if host else CONDUCTOR))
 
+    def _do_at_once(
+        self, request: Request, instance: Instance, operation: Operation, parameters: Mapping[str, Any]
+    ) -> Instance:
+        """Begin and end an operation in one transaction; what else is open ends with a reset of the state."""
+        now = self._clock()
+        done = AT_ONCE[operation.name](instance, request, parameters, now)
+        if done is None:
+            return instance
+        opening = Change(
+            before=instance,
+            after=instance._replace(updated_at=now),
+            request=request,
+            occurred_at=now,
+            operation=operation,
+            phase=Phase.ACCEPTED,
+            parameters_json=json.dumps(parameters),
+        )
+        try:
+            with self._database.transaction() as tx:
+                opened = changes.save(tx, opening)
+                if operation.name == "reset_state":
+                    ledger.close_actions(tx.connection, instance.uuid, now=now, but=opened.action_id)
+                ending = replace(
+                    opening,
+                    before=opened.instance,
+                    after=done,
+                    phase=Phase.END,
+                    action_id=opened.action_id,
+                    without_event=operation.event is None,
+                )
+                return changes.save(tx, ending).instance
+        except StaleRecord as error:
+            raise _overtaken(instance) from error
+
     def _save(self, change: Change, *, prod: Callable[[], None] | None = None) -> Instance:
         try:
             with self._database.transaction() as tx:
@@ -212,9 +254,7 @@ class Servers:
         except StaleRecord as error:
             if change.operation is not None and change.operation.accepts_tasks == ANY_TASK:
                 raise
-            raise Conflict(
-                f"Instance {change.after.uuid} was changed by another request in the same moment; try again."
-            ) from error
+            raise _overtaken(change.after) from error
         return saved.instance
 
     def _is_down(self, host: str) -> bool:
@@ -253,6 +293,10 @@ class Servers:
                     without_event=True,
                 ),
             )
+
+
+def _overtaken(instance: Instance) -> Conflict:
+    return Conflict(f"Instance {instance.uuid} was changed by another request in the same moment; try again.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,9 +115,9 @@ def test_a_hard_reboot_may_overtake_a_soft_one(house: House) -> None:
 
 def test_what_kilonova_does_not_do_yet_says_so(house: House) -> None:
     server = house.boot()
-    reply = house.act(server["id"], {"os-resetState": {"state": "error"}})
+    reply = house.act(server["id"], {"shelve": None})
     assert reply.status_code == 501
-    assert reply.json()["notImplemented"]["message"] == "Kilonova does not do 'resetState' yet."
+    assert reply.json()["notImplemented"]["message"] == "Kilonova does not do 'shelve' yet."
     assert house.show(server["id"])["status"] == "ACTIVE"
 
 
@@ -128,3 +128,59 @@ def test_servers_are_listed_in_brief_and_in_full(house: House, version: str) -> 
     assert brief == {"id": server["id"], "name": "web1", "links": server["links"]}
     (full,) = house.call("GET", "/servers/detail", version=version).json()["servers"]
     assert full["status"] == "ACTIVE"
+
+
+def test_a_locked_server_obeys_its_administrator_alone(house: House) -> None:
+    house.add_person("member", "demo", "member")
+    server = house.boot(user="member")
+    assert house.act(server["id"], {"lock": {"locked_reason": "audit"}}, user="member").status_code == 202
+    shown = house.show(server["id"], user="member")
+    assert (shown["locked"], shown["locked_reason"]) == (True, "audit")
+    reply = house.act(server["id"], {"os-stop": None}, user="member")
+    assert (reply.status_code, reply.json()["conflictingRequest"]["message"]) == (
+        409,
+        f"Instance {server['id']} is locked",
+    )
+    assert house.act(server["id"], {"os-stop": None}).status_code == 202
+    house.settle()
+    assert house.act(server["id"], {"unlock": None}, user="member").status_code == 202
+    assert house.show(server["id"])["locked"] is False
+
+
+def test_what_an_administrator_locked_its_owner_cannot_unlock(house: House) -> None:
+    house.add_person("member", "tenant", "member")
+    server = house.boot(user="member", project="tenant")
+    assert house.act(server["id"], {"lock": None}).status_code == 202
+    reply = house.act(server["id"], {"unlock": None}, user="member", project="tenant")
+    assert reply.status_code == 403
+    assert house.act(server["id"], {"unlock": None}).status_code == 202
+
+
+def test_locking_twice_is_recorded_once(house: House) -> None:
+    server = house.boot()
+    for _ in range(2):
+        assert house.act(server["id"], {"lock": None}).status_code == 202
+    actions = house.call("GET", f"/servers/{server['id']}/os-instance-actions").json()["instanceActions"]
+    assert [action["action"] for action in actions] == ["lock", "create"]
+
+
+def test_a_reset_state_has_an_action_without_events(house: House) -> None:
+    server = house.boot()
+    house.act(server["id"], {"pause": None})
+    assert house.act(server["id"], {"os-resetState": {"state": "error"}}).status_code == 202
+    shown = house.show(server["id"])
+    assert (shown["status"], shown["OS-EXT-STS:task_state"]) == ("ERROR", None)
+    assert "fault" not in shown
+    action = house.call("GET", f"/servers/{server['id']}/os-instance-actions").json()["instanceActions"][0]
+    path = f"/servers/{server['id']}/os-instance-actions/{action['request_id']}"
+    assert (action["action"], house.call("GET", path).json()["instanceAction"]["events"]) == ("resetState", [])
+    house.settle()
+    assert house.show(server["id"])["status"] == "ERROR"
+
+
+def test_a_forced_deletion_needs_no_task_to_end(house: House) -> None:
+    server = house.boot()
+    house.act(server["id"], {"pause": None})
+    assert house.act(server["id"], {"forceDelete": None}).status_code == 202
+    house.settle()
+    assert house.call("GET", f"/servers/{server['id']}").status_code == 404

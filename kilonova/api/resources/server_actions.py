@@ -21,9 +21,19 @@ def _act(operations: tuple[Operation, ...]) -> Callable[[Call], None]:
         (value,) = call.body.values()
         parameters: dict[str, Any] = value if isinstance(value, dict) else {}
         variant = parameters["type"].upper() if None not in by_variant else None
+        if by_variant[variant].name == "unlock":
+            _may_unlock(call)
         call.plane.act(call.request, call.server, by_variant[variant], parameters, may_override_lock=call.is_admin)
 
     return act
+
+
+def _may_unlock(call: Call) -> None:
+    """What the owner locked the owner unlocks, and an administrator's lock an administrator (contract §6.6.2)."""
+    server = call.server
+    kind = "owner" if call.caller.project_id == server.project_id else "admin"
+    if server.locked_by and server.locked_by != kind:
+        call.check("os_compute_api:os-lock-server:unlock:unlock_override")
 
 
 def console_output(call: Call) -> dict[str, str]:
