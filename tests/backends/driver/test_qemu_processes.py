@@ -293,3 +293,59 @@ def test_the_console_keeps_what_was_written_before_a_restart_and_is_cut_when_lon
     text = qemu.await_boots(guest, 2)
     assert log.stat().st_size < LIMIT_BYTES
     assert text.splitlines()[0] == "a line that is written over and over"
+
+
+def test_a_state_directory_may_be_moved_while_no_guest_runs(qemu: QemuWorld) -> None:
+    guest = qemu.spawn_ready(guest_spec())
+    qemu.driver.power_off(guest, timeout_seconds=0)
+    qemu.driver.close()
+    qemu.state_dir = qemu.state_dir.rename(qemu.state_dir.with_name("elsewhere"))
+    qemu.restart()
+    qemu.driver.power_on(guest)
+    qemu.await_boots(guest, 2)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_guest_whose_disk_cannot_grow_is_paused_and_goes_on_once_it_can(small_disk: Path) -> None:
+    if host.find_qemu() is None:
+        pytest.skip("QEMU is not installed")
+    world, filler, spec = QemuWorld(small_disk), small_disk / "filler", guest_spec()
+    try:
+        # Room for the overlay of 192 KiB and some small files, and not for its first cluster of 64 KiB.
+        filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - (240 << 10)))
+        world.driver.spawn(spec)
+        event = world.await_event(spec.uuid, GuestEventKind.IO_ERROR)
+        assert event.power_state is PowerState.PAUSED
+        assert event.detail == "write of root: No space left on device"
+        filler.unlink()
+        world.driver.unpause(spec.uuid)
+        world.await_boots(spec.uuid, 1)
+    finally:
+        world.clean_up()
+
+
+def test_a_spawn_on_a_full_disk_says_so_and_leaves_nothing(small_disk: Path) -> None:
+    if host.find_qemu() is None:
+        pytest.skip("QEMU is not installed")
+    world, filler, spec = QemuWorld(small_disk), small_disk / "filler", guest_spec()
+    try:
+        filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - (100 << 10)))
+        with pytest.raises(GuestFailure) as failure:
+            world.driver.spawn(spec)
+        assert failure.value.cause is FaultCause.DISK_FULL
+        assert world.driver.list_guests() == {}
+    finally:
+        world.clean_up()
