@@ -6,7 +6,7 @@ import msgspec
 
 from kilonova.api.call import Accepted, Call, Page, Plain, Shown
 from kilonova.api.errors import MALFORMED
-from kilonova.api.http import Incoming, Reply
+from kilonova.api.http import NUL, Incoming, Reply
 from kilonova.api.routes import Many, One, Route
 from kilonova.domain.errors import Invalid, UnsupportedMedia
 
@@ -29,9 +29,21 @@ def decoded(incoming: Incoming) -> Any:
     if not incoming.body:
         return None
     try:
-        return _decoder.decode(incoming.body)
+        body = _decoder.decode(incoming.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(MALFORMED) from error
+    if b"\\u0000" in incoming.body and _has_nul(body):
+        raise Invalid(NUL)
+    return body
+
+
+def _has_nul(value: Any) -> bool:
+    """Whether a text anywhere in the data has a NUL, which no database of ours keeps."""
+    if isinstance(value, dict):
+        return any(_has_nul(each) for pair in value.items() for each in pair)
+    if isinstance(value, list):
+        return any(_has_nul(each) for each in value)
+    return isinstance(value, str) and "\0" in value
 
 
 def action_of(body: Any) -> str:

@@ -5,11 +5,23 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter_ns
 from typing import Final
 
-from kilonova.api.errors import refused, status_of
-from kilonova.api.http import MAX_BODY_BYTES, Incoming, Receive, Reply, Scope, Send, read_request, send_reply
+from kilonova.api.errors import refused
+from kilonova.api.http import (
+    MAX_BODY_BYTES,
+    Incoming,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    new_request_id,
+    read_request,
+    send_reply,
+    target_of,
+)
 from kilonova.domain.errors import KilonovaError
 
 _log: Final = logging.getLogger("kilonova.api")
@@ -37,23 +49,26 @@ class Frame:
 
     async def serve(self, plan: Callable[[Incoming], Plan], scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI request with what ``plan`` says."""
-        started = perf_counter_ns()
+        started, request_id = perf_counter_ns(), new_request_id()
         try:
-            incoming = await read_request(scope, receive, link_prefix=self._link_prefix, max_body=self._max_body)
+            incoming = await read_request(
+                scope, receive, request_id=request_id, link_prefix=self._link_prefix, max_body=self._max_body
+            )
         except ConnectionAbortedError:
             return
         except KilonovaError as error:
-            await send_reply(send, refused(error), None)
-            _log.info("%s %s %d", scope["method"], scope["path"], status_of(error))
-            return
-        planned = plan(incoming)
-        if planned.is_quick:
-            reply = safely(planned.answer, incoming.request_id)
+            planned = Plan(answer=partial(refused, error), is_quick=True)
         else:
-            loop = asyncio.get_running_loop()
-            reply = await loop.run_in_executor(self._pool, safely, planned.answer, incoming.request_id)
-        await send_reply(send, reply, incoming.request_id if planned.shows_request_id else None)
-        _note(incoming, reply, started)
+            planned = plan(incoming)
+        reply = await self._answered(planned, request_id)
+        await send_reply(send, reply, request_id if planned.shows_request_id else None)
+        _note(scope, reply, request_id, (perf_counter_ns() - started) // 1000)
+
+    async def _answered(self, planned: Plan, request_id: str) -> Reply:
+        if planned.is_quick:
+            return safely(planned.answer, request_id)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, safely, planned.answer, request_id)
 
     def close(self) -> None:
         """Let what is being answered end, and end the threads."""
@@ -78,15 +93,14 @@ def complaint(error: Exception, request_id: str) -> Reply:
     return reply
 
 
-def _note(incoming: Incoming, reply: Reply, started: int) -> None:
-    micros = (perf_counter_ns() - started) // 1000
+def _note(scope: Scope, reply: Reply, request_id: str, micros: int) -> None:
     _log.info(
         "%s %s %d %dB %dus %s",
-        incoming.method,
-        incoming.root + incoming.path,
+        scope["method"],
+        target_of(scope),
         reply.status,
         len(reply.body),
         micros,
-        incoming.request_id,
-        extra={"request_id": incoming.request_id, "status": reply.status, "micros": micros},
+        request_id,
+        extra={"request_id": request_id, "status": reply.status, "micros": micros},
     )

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote
 
 from kilonova.domain.errors import Invalid, TooLarge
 
@@ -19,6 +19,8 @@ MAX_BODY_BYTES: Final = 114688
 """The default of Nova's ``[oslo_middleware] max_request_body_size``."""
 MAX_QUERY_BYTES: Final = 16 * 1024
 MAX_QUERY_FIELDS: Final = 500
+NUL: Final = "The request has a NUL character in it."
+"""Why such a request is refused: no database of ours keeps one in a text."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}\Z")
 
@@ -42,8 +44,8 @@ class Incoming:
 
     @property
     def segments(self) -> list[str]:
-        """The parts of the path, decoded; a slash at its end makes no part."""
-        return [unquote(part) for part in self.path.strip("/").split("/")] if self.path.strip("/") else []
+        """The parts of the path; a slash at its end makes no part."""
+        return self.path.strip("/").split("/") if self.path.strip("/") else []
 
     @property
     def url(self) -> str:
@@ -60,6 +62,8 @@ class Incoming:
         except ValueError as error:
             raise Invalid("Too many query parameters.") from error
         for name, value in pairs:
+            if "\0" in name or "\0" in value:
+                raise Invalid(NUL)
             found.setdefault(name, []).append(value)
         return found
 
@@ -79,7 +83,15 @@ def new_request_id() -> str:
     return f"req-{uuid.uuid4()}"
 
 
-async def read_request(scope: Scope, receive: Receive, *, link_prefix: str | None, max_body: int) -> Incoming:
+def target_of(scope: Scope) -> str:
+    """The path as it came over the wire: ASCII, with everything else escaped."""
+    raw_path = scope.get("raw_path")
+    return raw_path.decode("latin-1") if raw_path else quote(scope["path"])
+
+
+async def read_request(
+    scope: Scope, receive: Receive, *, request_id: str, link_prefix: str | None, max_body: int
+) -> Incoming:
     """The whole request. TooLarge when its body passes ``max_body`` bytes, announced or not; Invalid for a bad head.
 
     ``link_prefix`` replaces scheme, host and mount point in links, as ``[api] compute_link_prefix`` does.
@@ -89,6 +101,8 @@ async def read_request(scope: Scope, receive: Receive, *, link_prefix: str | Non
     query = scope["query_string"]
     if len(query) > MAX_QUERY_BYTES:
         raise Invalid(f"The query is longer than {MAX_QUERY_BYTES} bytes.")
+    if "\0" in scope["path"]:
+        raise Invalid(NUL)
     return Incoming(
         method=scope["method"],
         root=root,
@@ -97,17 +111,18 @@ async def read_request(scope: Scope, receive: Receive, *, link_prefix: str | Non
         headers=headers,
         base=link_prefix.rstrip("/") if link_prefix else _base(scope, headers) + root,
         body=await _read_body(headers, receive, max_body),
-        request_id=new_request_id(),
+        request_id=request_id,
     )
 
 
 async def send_reply(send: Send, reply: Reply, request_id: str | None) -> None:
     """The answer, whole; with the request's id where there is one."""
-    head = [(b"content-length", str(len(reply.body)).encode())]
+    head: list[tuple[bytes, bytes]] = []
     if reply.status != 204:
-        head.append((b"content-type", reply.content_type.encode()))
-    else:
-        head = []
+        head = [
+            (b"content-length", str(len(reply.body)).encode()),
+            (b"content-type", reply.content_type.encode()),
+        ]
     if request_id:
         head += [(b"x-openstack-request-id", request_id.encode()), (b"x-compute-request-id", request_id.encode())]
     head += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]

@@ -8,7 +8,7 @@ from kilonova.api.call import Call, Page
 from kilonova.api.paging import cut
 from kilonova.api.routes import Many, One, route
 from kilonova.api.schemas import flavors as schemas
-from kilonova.api.schemas.types import NOTHING, truth
+from kilonova.api.schemas.types import NOTHING, integer, truth
 from kilonova.api.shape import Shape, field, raw
 from kilonova.domain.errors import Invalid
 from kilonova.domain.model import Flavor
@@ -89,11 +89,11 @@ def create(call: Call) -> Flavor:
         return flavors.add_flavor(
             tx,
             name=wanted["name"],
-            vcpus=int(wanted["vcpus"]),
-            memory_mb=int(wanted["ram"]),
-            root_gb=int(wanted["disk"]),
-            ephemeral_gb=int(wanted.get("OS-FLV-EXT-DATA:ephemeral", 0)),
-            swap_mb=int(wanted.get("swap", 0)),
+            vcpus=integer("vcpus", wanted["vcpus"], least=1),
+            memory_mb=integer("ram", wanted["ram"], least=1),
+            root_gb=integer("disk", wanted["disk"]),
+            ephemeral_gb=integer("ephemeral", wanted.get("OS-FLV-EXT-DATA:ephemeral", 0)),
+            swap_mb=integer("swap", wanted.get("swap", 0)),
             rxtx_factor=float(wanted.get("rxtx_factor", 1.0)),
             is_public=truth(wanted.get("os-flavor-access:is_public", True)),
             description=wanted.get("description"),

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from kilonova.api.call import Call
 from kilonova.api.paging import page_limit
 from kilonova.api.schemas.servers import SORT_KEYS_IGNORED
+from kilonova.api.schemas.types import MOST
 from kilonova.domain.errors import Forbidden, Invalid
 from kilonova.domain.model import Instance, Instant
 from kilonova.domain.states import TaskState, VmState, states_for
@@ -52,8 +53,10 @@ _ALLOWED: Final = Versioned[frozenset[str]](
 _REFUSES_STATUS: Final = Versioned(("2.1", False), ("2.38", True))
 
 
-def _instant(text: str) -> int:
-    return parse_iso(text)
+def _integer(text: str) -> int:
+    if not -MOST <= (found := int(text[:20])) <= MOST:
+        raise ValueError(text)
+    return found
 
 
 def _drive(text: str) -> str:
@@ -69,14 +72,14 @@ _EXACT: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
             *("root_device_name", "task_state", "user_id", "uuid", "vm_state"),
         )
     },
-    **{name: (name, int) for name in ("launch_index", "power_state", "progress")},
-    **{name: (name, _instant) for name in ("created_at", "launched_at", "terminated_at")},
+    **{name: (name, _integer) for name in ("launch_index", "power_state", "progress")},
+    **{name: (name, parse_iso) for name in ("created_at", "launched_at", "terminated_at")},
     "auto_disk_config": ("disk_config", lambda text: "AUTO" if text.lower() in _TRUE else "MANUAL"),
     "config_drive": ("config_drive", _drive),
     "description": ("display_description", str),
     "flavor": ("flavorid", str),
     "image": ("image_ref", str),
-    "instance_type_id": ("flavor_id", int),
+    "instance_type_id": ("flavor_id", _integer),
 }
 """The filters that compare for equality: the column, and what a text means there."""
 
@@ -210,7 +213,7 @@ class _Filters:
                 continue
             try:
                 found[column] = parse(text)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 raise Invalid(f"Invalid input for query parameters {name}. Value: {text}.") from error
         return found
 

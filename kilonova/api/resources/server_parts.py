@@ -2,6 +2,7 @@
 
 import json
 from typing import Any, Final
+from urllib.parse import quote
 
 from kilonova.api.call import Accepted, Call
 from kilonova.api.resources.server_views import plain_addresses
@@ -89,7 +90,7 @@ def tag_put(call: Call) -> Accepted:
     if wanted in found:
         return Accepted(status=204)
     _keep_tags(call, sorted([*found, wanted]))
-    return Accepted(status=201, location=call.links.to(f"servers/{call.server.uuid}/tags/{wanted}"))
+    return Accepted(status=201, location=call.links.to(f"servers/{call.server.uuid}/tags/{quote(wanted)}"))
 
 
 def tag_delete(call: Call) -> None:

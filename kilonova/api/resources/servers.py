@@ -13,7 +13,7 @@ from kilonova.api.resources.server_listing import listed
 from kilonova.api.resources.server_views import BRIEF, CREATED, DETAIL, FULL, UPDATED, view_of
 from kilonova.api.routes import Many, One, route
 from kilonova.api.schemas import servers as schemas
-from kilonova.api.schemas.types import NOTHING, truth
+from kilonova.api.schemas.types import NOTHING, integer, truth
 from kilonova.domain.errors import Invalid, NotSupported, QuotaExceeded
 from kilonova.domain.model import Instance
 from kilonova.services.servers import ServerOrder, ServerUpdate
@@ -171,8 +171,8 @@ def _where(call: Call, wanted: dict[str, Any]) -> tuple[str | None, str | None, 
 
 
 def _counts(wanted: dict[str, Any]) -> tuple[int, int]:
-    least = int(wanted.get("min_count", 1))
-    most = int(wanted.get("max_count", least))
+    least = integer("min_count", wanted.get("min_count", 1), least=1)
+    most = integer("max_count", wanted.get("max_count", least), least=1)
     if least > most:
         raise Invalid("min_count must be <= max_count")
     return least, most

@@ -2,15 +2,13 @@
 
 from typing import Any, Final
 
-from kilonova.api.schemas.types import BOOLEAN, DESCRIPTION, NAME, PAGING, STRING, param, query, the
+from kilonova.api.schemas.types import BOOLEAN, DESCRIPTION, MOST, NAME, PAGING, STRING, number, param, query, the
 from kilonova.api.schemas.validation import Schema
 from kilonova.wire.version import Versioned
 
-_MOST: Final = 0x7FFFFFFF
-
 
 def _size(least: int) -> dict[str, Any]:
-    return {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": least, "maximum": _MOST, "minLength": 1}
+    return {**number(least), "maximum": MOST}
 
 
 _SIZES: Final = {
@@ -26,7 +24,7 @@ _SIZES: Final = {
     "disk": _size(0),
     "OS-FLV-EXT-DATA:ephemeral": _size(0),
     "swap": _size(0),
-    "rxtx_factor": {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$", "minimum": 0, "minLength": 1},
+    "rxtx_factor": {"type": ["number", "string"], "pattern": r"^[0-9]{1,9}(\.[0-9]+)?$", "minimum": 0, "maximum": MOST},
     "os-flavor-access:is_public": BOOLEAN,
 }
 

@@ -201,7 +201,7 @@ REBOOT: Final = action(
 )
 CONSOLE_OUTPUT: Final = action(
     "os-getConsoleOutput",
-    the({"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1}}),
+    the({"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]{1,9}$", "minimum": -1}}),
 )
 NULL_ACTIONS: Final = frozenset({"pause", "unpause", "suspend", "resume", "unrescue", "trigger_crash_dump"})
 """Actions whose value must be null; most others take anything (contract §6.6.2)."""

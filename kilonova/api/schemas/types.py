@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kilonova.api.schemas.validation import Schema
+from kilonova.domain.errors import Invalid
 from kilonova.wire.version import Microversion, Span, Versioned
 
 Json = Mapping[str, Any]
@@ -21,8 +22,17 @@ NAME: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 255, "format
 DESCRIPTION: Final[Json] = {"type": ["string", "null"], "minLength": 0, "maxLength": 255, "format": "printable"}
 FQDN: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
 HOSTNAME: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-zA-Z0-9-]+$"}
-NON_NEGATIVE: Final[Json] = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": 0, "minLength": 1}
-POSITIVE: Final[Json] = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": 1, "minLength": 1}
+MOST: Final = 0x7FFFFFFF
+"""The largest number that every database keeps in an INTEGER."""
+
+
+def number(least: int = 0) -> Json:
+    """A number, as such or as text. The last keyword is ours: an absurd number is refused before it is read."""
+    return {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minimum": least, "minLength": 1, "maxLength": 18}
+
+
+NON_NEGATIVE: Final = number(0)
+POSITIVE: Final = number(1)
 STRING: Final[Json] = {"type": "string", "maxLength": 255}
 DATE_TIME: Final[Json] = {"type": "string", "format": "date-time"}
 METADATA: Final[Json] = {
@@ -39,6 +49,14 @@ TAG: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 60, "pattern"
 def truth(value: object) -> bool:
     """What a value of ``BOOLEAN`` means."""
     return value is True or (isinstance(value, str) and value.lower() in _TRUE)
+
+
+def integer(name: str, value: int | str, *, least: int = 0) -> int:
+    """The number that a value of ``number`` means. Invalid where it is too small, or more than a database keeps."""
+    found = int(value)
+    if not least <= found <= MOST:
+        raise Invalid(f"Invalid input for field/attribute {name}. Value: {value}. It must be {least} to {MOST}.")
+    return found
 
 
 def the(properties: Json, *, required: tuple[str, ...] = (), extra: bool = False) -> dict[str, Any]:
