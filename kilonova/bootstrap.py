@@ -24,6 +24,7 @@ from kilonova.drivers.protocol import Driver
 from kilonova.identity.embedded import EmbeddedIdentity
 from kilonova.identity.first_start import DEFAULT_DOMAIN, bootstrap_identity
 from kilonova.images.embedded import EmbeddedImages, OfferedImage
+from kilonova.network.embedded import FlatNetwork
 from kilonova.services.compute import Agent
 from kilonova.services.conductor import Conductor
 from kilonova.services.loop import Loop
@@ -127,14 +128,18 @@ def application(cloud: Cloud) -> Application:
     from kilonova.identity.catalog import Catalog
     from kilonova.identity.http import identity_app
     from kilonova.images.http import image_app
+    from kilonova.network.http import network_app
+    from kilonova.store.plugs import StoredPlugs
 
     threads, largest = cloud.settings.kilonova.threads, cloud.settings.api.max_request_body_size
+    flat = FlatNetwork(label=cloud.settings.DEFAULT.network_label, cidr=cloud.settings.DEFAULT.network_cidr)
     state = StateApi(cloud.plane, cloud.identity, threads=threads, max_body=largest)
     return Front(
         {
             "/compute": ComputeApi(cloud.plane, cloud.identity, threads=threads, max_body=largest),
             "/identity": identity_app(cloud.identity, catalog=Catalog()),
             "/image": image_app(cloud.images, identity=cloud.identity),
+            "/network": network_app(flat, servers=StoredPlugs(cloud.database), identity=cloud.identity),
             "/state": state,
             "/healthz": state,
         }

@@ -30,6 +30,7 @@ EMBEDDED: Final = (
     CatalogService(type="identity", name="keystone", location="/identity"),
     CatalogService(type="compute", name="nova", location="/compute/v2.1"),
     CatalogService(type="image", name="glance", location="/image"),
+    CatalogService(type="network", name="neutron", location="/network"),
 )
 """What one process of the embedded shape serves."""
 

@@ -6,6 +6,7 @@ is large enough that two living servers share one only after it went around.
 
 from ipaddress import IPv4Network
 from typing import Final
+from uuid import NAMESPACE_URL, uuid5
 
 from kilonova.domain.errors import SettingsUnusable
 
@@ -13,8 +14,19 @@ _RESERVED: Final = 16
 """Addresses at the low end that the hypervisor's own network keeps: gateway, name server, and the like."""
 
 
+def stable_id(*parts: str) -> str:
+    """The UUID of what has no record of its own: the same in every process and after every restart."""
+    return str(uuid5(NAMESPACE_URL, ":".join(("kilonova", *parts))))
+
+
 class FlatNetwork:
-    """Gives MAC and IP addresses of one range. ``label`` is the name that clients see in ``addresses``."""
+    """Gives MAC and IP addresses of one range. ``label`` is the name that clients see in ``addresses``.
+
+    ``id`` and ``subnet_id`` are the same for every such network, whatever it is called: it is the only one.
+    """
+
+    id: Final = stable_id("network")
+    subnet_id: Final = stable_id("subnet")
 
     def __init__(self, *, label: str = "private", cidr: str = "10.77.0.0/16") -> None:
         try:
@@ -30,6 +42,16 @@ class FlatNetwork:
         """The range, such as ``10.77.0.0/16``."""
         return str(self._range)
 
+    @property
+    def gateway(self) -> str:
+        """The address that guests are told to be their router."""
+        return str(self._range[1])
+
+    @property
+    def pool(self) -> tuple[str, str]:
+        """The first and the last address that a server can have."""
+        return str(self._range[_RESERVED]), str(self._range[-2])
+
     def address(self, number: int) -> str:
         """The address of server number ``number``."""
         usable = self._range.num_addresses - _RESERVED - 1
@@ -39,3 +61,8 @@ class FlatNetwork:
     def mac(number: int) -> str:
         """The MAC address of server number ``number``, in OpenStack's own range ``fa:16:3e``."""
         return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in (number % 2**24).to_bytes(3, "big"))
+
+    @staticmethod
+    def port_id(server_id: str, index: int) -> str:
+        """The id of a server's port, by the server's UUID and the place of its NIC among its NICs (from 0)."""
+        return stable_id("port", server_id, str(index))

@@ -38,7 +38,7 @@ def test_a_password_gives_a_token_of_a_project(cloud: Cloud) -> None:
     assert token["issued_at"] == "2026-11-22T13:00:00.000000Z"
     assert token["expires_at"] == "2026-11-22T14:00:00.000000Z"
     assert len(token["audit_ids"]) == 1
-    assert {service["type"] for service in token["catalog"]} == {"identity", "compute", "image"}
+    assert {service["type"] for service in token["catalog"]} == {"identity", "compute", "image", "network"}
     assert token["catalog"][0]["endpoints"][0]["url"].startswith("http://cloud.example:8774/")
 
 

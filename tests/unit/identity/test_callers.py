@@ -25,6 +25,7 @@ def test_the_catalog_leads_to_the_address_by_which_it_was_asked_for() -> None:
         "identity": {"http://cloud.example:8774/identity"},
         "compute": {"http://cloud.example:8774/compute/v2.1"},
         "image": {"http://cloud.example:8774/image"},
+        "network": {"http://cloud.example:8774/network"},
     }
 
 
@@ -36,4 +37,4 @@ def test_a_service_elsewhere_keeps_its_own_address() -> None:
 def test_ids_in_the_catalog_are_the_same_in_every_process() -> None:
     assert Catalog().list_endpoints("http://a") == Catalog().list_endpoints("http://a")
     ids = [endpoint["id"] for endpoint in Catalog().list_endpoints("http://a")]
-    assert len(set(ids)) == len(ids) == 9
+    assert len(set(ids)) == len(ids) == 12

@@ -1,0 +1,27 @@
+"""The record of how a server is plugged in: passed between ``network``, which shows it, and ``store``."""
+
+import json
+from dataclasses import dataclass
+
+from kilonova.domain.model import Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluggedServer:
+    """A living server that has NICs, with as much of it as its ports show.
+
+    ``nics_json`` has a NIC each: ``label``, ``mac``, ``address``. ``host`` is None while no host was chosen.
+    """
+
+    uuid: str
+    project_id: str
+    host: str | None
+    availability_zone: str | None
+    nics_json: str
+    created_at: Instant
+    updated_at: Instant | None
+
+    @property
+    def nics(self) -> list[dict[str, str]]:
+        """The NICs that have an address, in their order."""
+        return [nic for nic in json.loads(self.nics_json) if "address" in nic]

@@ -1,0 +1,213 @@
+"""Neutron v2.0 over HTTP, to be read only: as far as clients need it to boot and to show servers."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import uuid4
+
+from anyio import CapacityLimiter, to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from kilonova.domain.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    KilonovaError,
+    NotFound,
+    NotSupported,
+    Unauthenticated,
+    Unavailable,
+)
+from kilonova.network.embedded import FlatNetwork
+from kilonova.network.question import answered, only
+from kilonova.network.seam import Authenticates, PluggedServers, Viewer
+from kilonova.network.stand_in import NOUNS, StandIn, key_of
+from kilonova.network.views import LIMITS, versions_view
+
+_THREADS: Final = 8
+"""Threads of its own: many who ask for ports do not take those of the other APIs."""
+
+_LOG: Final = logging.getLogger(__name__)
+_HOST: Final = re.compile(r"^[A-Za-z0-9._\-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
+_STATUS: Final[Mapping[type[KilonovaError], tuple[HTTPStatus, str]]] = {
+    Invalid: (HTTPStatus.BAD_REQUEST, "InvalidInput"),
+    Unauthenticated: (HTTPStatus.UNAUTHORIZED, "HTTPUnauthorized"),
+    Forbidden: (HTTPStatus.FORBIDDEN, "PolicyNotAuthorized"),
+    NotFound: (HTTPStatus.NOT_FOUND, "HTTPNotFound"),
+    Conflict: (HTTPStatus.CONFLICT, "Conflict"),
+    NotSupported: (HTTPStatus.NOT_IMPLEMENTED, "NotSupported"),
+    Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """A request, as handlers get it: they run in a thread."""
+
+    request: Request
+    stand_in: StandIn
+    viewer: Viewer
+
+    @property
+    def collection(self) -> str:
+        return str(self.request.path_params["collection"])
+
+    @property
+    def id(self) -> str:
+        return str(self.request.path_params["id"])
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        return self.request.query_params.multi_items()
+
+
+_Reply = Callable[[_Call], Response]
+
+
+def network_app(network: FlatNetwork, *, servers: PluggedServers, identity: Authenticates) -> Starlette:
+    """The service as an ASGI application, to be mounted at ``/network``."""
+    stand_in, threads = StandIn(network, servers), CapacityLimiter(_THREADS)
+
+    def endpoint(reply: _Reply) -> Callable[[Request], Awaitable[Response]]:
+        async def respond(request: Request) -> Response:
+            return await to_thread.run_sync(_answer, reply, request, stand_in, identity, limiter=threads)
+
+        return respond
+
+    routes = [Route(path, _versions, methods=["GET"]) for path in ("/", "/v2.0", "/v2.0/")]
+    routes += [Route(path, endpoint(reply), methods=methods) for methods, path, reply in _ROUTES]
+    app = _Mounted(routes=routes, exception_handlers={HTTPException: _unrouted})
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Mounted(Starlette):
+    """Answers at the bare address of its mount as at the one with a slash, rather than by a redirect."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == scope.get("root_path"):
+            scope = {**scope, "path": scope["path"] + "/"}
+        await super().__call__(scope, receive, send)
+
+
+def _answer(reply: _Reply, request: Request, stand_in: StandIn, identity: Authenticates) -> Response:
+    try:
+        token = request.headers.get("x-auth-token")
+        if not token:
+            raise Unauthenticated("Authentication required")
+        call = _Call(request=request, stand_in=stand_in, viewer=identity.authenticate(token))
+        return _framed(reply(call))
+    except KilonovaError as error:
+        return _framed(_refusal(error, request))
+    except Exception:  # noqa: BLE001  the last door: told to the log, and to the client without details
+        _LOG.exception("a network request failed", extra={"path": request.url.path})
+        text = "Request Failed: internal server error while processing your request."
+        return _framed(_envelope(HTTPStatus.INTERNAL_SERVER_ERROR, "HTTPInternalServerError", text))
+
+
+async def _versions(request: Request) -> Response:
+    return _framed(JSONResponse(versions_view(_here(request))))
+
+
+def _list(call: _Call) -> Response:
+    _refuse_unknown(call)
+    listed = call.stand_in.list_all(call.collection, call.viewer, dict(call.query))
+    return JSONResponse({key_of(call.collection): answered(listed, call.query)})
+
+
+def _show(call: _Call) -> Response:
+    _refuse_unknown(call)
+    view = call.stand_in.get_one(call.collection, call.id, call.viewer)
+    fields = [value for key, value in call.query if key == "fields"]
+    return JSONResponse({NOUNS[call.collection].single: only(view, fields)})
+
+
+def _refuse_unknown(call: _Call) -> None:
+    if call.collection not in NOUNS:
+        raise NotFound("The resource could not be found.")
+
+
+def _write(call: _Call) -> Response:
+    """What would change something: refused in a sentence, and what is not there is not there."""
+    if call.collection not in {*NOUNS, "quotas"}:
+        raise NotFound("The resource could not be found.")
+    raise NotSupported("The built-in network cannot be changed: there is one network, and servers are plugged into it.")
+
+
+def _delete_group(call: _Call) -> Response:
+    call.stand_in.delete_group(call.id, call.viewer)
+    return Response(status_code=204)
+
+
+def _quotas(call: _Call) -> Response:
+    """The limits that differ from the defaults: none do."""
+    del call
+    return JSONResponse({"quotas": []})
+
+
+def _quota(call: _Call) -> Response:
+    call.stand_in.quota(call.id, call.viewer)
+    return JSONResponse({"quota": dict(LIMITS)})
+
+
+def _quota_details(call: _Call) -> Response:
+    return JSONResponse({"quota": call.stand_in.quota(call.id, call.viewer)})
+
+
+def _unrouted(request: Request, error: Exception) -> Response:
+    del request
+    status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
+    text = "The resource could not be found." if status == HTTPStatus.NOT_FOUND else status.phrase
+    return _framed(_envelope(status, "HTTPNotFound" if status == HTTPStatus.NOT_FOUND else "HTTPError", text))
+
+
+def _refusal(error: KilonovaError, request: Request) -> Response:
+    kinds = (_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    status, name = next(kinds, (HTTPStatus.INTERNAL_SERVER_ERROR, "HTTPInternalServerError"))
+    response = _envelope(status, name, error.message)
+    if status == HTTPStatus.UNAUTHORIZED:
+        identity = _here(request).removesuffix("/network") + "/identity"
+        response.headers["WWW-Authenticate"] = f'Keystone uri="{identity}"'
+    return response
+
+
+def _envelope(status: HTTPStatus, kind: str, message: str) -> Response:
+    """Neutron's form of an error."""
+    body: dict[str, Any] = {"NeutronError": {"type": kind, "message": message, "detail": ""}}
+    return JSONResponse(body, status_code=status)
+
+
+def _framed(response: Response) -> Response:
+    response.headers["X-Openstack-Request-Id"] = f"req-{uuid4()}"
+    return response
+
+
+def _here(request: Request) -> str:
+    """The URL of the network service itself, by which the client asked; no forwarding header has a say in it."""
+    host = request.headers.get("host", "")
+    if not _HOST.match(host):
+        server = request.scope.get("server") or ("localhost", None)
+        host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
+    return f"{request.url.scheme}://{host}" + str(request.scope.get("root_path", ""))
+
+
+_ROUTES: Final[tuple[tuple[list[str], str, _Reply], ...]] = (
+    (["GET"], "/v2.0/quotas", _quotas),
+    (["GET"], "/v2.0/quotas/{id}", _quota),
+    (["GET"], "/v2.0/quotas/{id}/default", _quota),
+    (["GET"], "/v2.0/quotas/{id}/details", _quota_details),
+    (["GET"], "/v2.0/{collection}", _list),
+    (["GET"], "/v2.0/{collection}/{id}", _show),
+    (["DELETE"], "/v2.0/security-groups/{id}", _delete_group),
+    (["POST"], "/v2.0/{collection}", _write),
+    (["PUT", "DELETE"], "/v2.0/{collection}/{id}", _write),
+    (["PUT", "POST", "DELETE"], "/v2.0/{collection}/{id}/{rest:path}", _write),
+)
