@@ -5,6 +5,7 @@ DRIVER ?=
 STATE_DIR ?=
 PORT ?=
 UP_ARGS ?=
+OUT ?= build/mini
 
 export PYTHON
 BIN := .venv/bin
@@ -18,7 +19,7 @@ help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "Variables: DRIVER=auto|qemu|simulated  STATE_DIR=directory  PORT=number  PYTHON=python3  (make up)"
+	@echo "Variables: DRIVER=auto|qemu|simulated  STATE_DIR=directory  PORT=number  PYTHON=python3  (make up)  OUT=directory  (make image-mini)"
 
 up: venv  ## start a cloud on this machine: one process, real virtual machines
 	@sh scripts/ensure_qemu.sh "$(or $(DRIVER),auto)"
@@ -56,7 +57,7 @@ lock: venv-dev  ## choose the newest versions and write requirements/*.txt anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/lock.sh
 
 image-mini: venv  ## build the small Linux guest image
-	@sh kilonova/images/guests/mini/build.sh
+	@$(BIN)/python -m kilonova.images.guests.mini --out $(OUT)
 
 clean:  ## remove the environment and the tools' caches
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
