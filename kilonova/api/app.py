@@ -15,7 +15,7 @@ from kilonova.identity.caller import Identity
 from kilonova.wire.version import MIN, negotiate
 
 _MICROVERSIONED = Mount(name="v2.1", maximum=MAXIMUM)
-_LEGACY = Mount(name="v2", maximum=MAXIMUM, fixed=MIN)
+_LEGACY = Mount(name="v2", maximum=MAXIMUM, fixed=MIN, is_lenient=True)
 _MOUNTS = {mount.name: mount for mount in (_MICROVERSIONED, _LEGACY)}
 _IDS = {"v2": "v2.0", "v2.1": "v2.1"}
 

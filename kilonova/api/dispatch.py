@@ -28,11 +28,15 @@ _LOGIN: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A place where routes hang. ``fixed`` is the version of a mount whose clients cannot choose one."""
+    """A place where routes hang. ``fixed`` is the version of a mount whose clients cannot choose one.
+
+    ``is_lenient`` has bodies read as before there were schemas; ``has_projects`` lets a project stand in the path.
+    """
 
     name: str
     maximum: Microversion
     fixed: Microversion | None = None
+    is_lenient: bool = False
     has_projects: bool = True
 
 
@@ -101,7 +105,7 @@ class Dispatcher:
         if row.is_gone:
             raise Gone
         call = self._call(asked, caller, version, body=body, params=match.params(row))
-        self._admit(call, row, asked.incoming)
+        self._admit(call, row, asked.incoming, is_lenient=asked.mount.is_lenient)
         return replied(row.handle(call), call, row)
 
     def _call(
@@ -129,7 +133,7 @@ class Dispatcher:
             path=behind,
         )
 
-    def _admit(self, call: Call, row: Route, incoming: Incoming) -> None:
+    def _admit(self, call: Call, row: Route, incoming: Incoming, *, is_lenient: bool) -> None:
         """Schema, server, policy: in this order, so that a bad body is 400 and an unknown server 404 before any 403."""
         query_schema = row.query.at(call.version)
         if query_schema is not None:
@@ -138,6 +142,8 @@ class Dispatcher:
             call.query = query_schema.known(query)
         body_schema = row.body.at(call.version)
         if body_schema is not None:
+            if is_lenient:
+                call.body = body_schema.relaxed(call.body)
             body_schema.check(call.body)
         if row.target is Target.SERVER:
             call.instance = self._server(call, include_deleted=row.sees_deleted.at(call.version))

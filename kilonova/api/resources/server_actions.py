@@ -11,6 +11,7 @@ from kilonova.domain.operations import REQUESTED, Operation
 from kilonova.wire.version import Versioned
 
 _PATH: Final = "/servers/{server_id}/action"
+_UNLOCK_OVERRIDE: Final = "os_compute_api:os-lock-server:unlock:unlock_override"
 
 
 def _act(operations: tuple[Operation, ...]) -> Callable[[Call], None]:
@@ -21,19 +22,19 @@ def _act(operations: tuple[Operation, ...]) -> Callable[[Call], None]:
         (value,) = call.body.values()
         parameters: dict[str, Any] = value if isinstance(value, dict) else {}
         variant = parameters["type"].upper() if None not in by_variant else None
-        if by_variant[variant].name == "unlock":
-            _may_unlock(call)
-        call.plane.act(call.request, call.server, by_variant[variant], parameters, may_override_lock=call.is_admin)
+        operation = by_variant[variant]
+        if operation.name == "unlock":
+            _check_unlock(call)
+        call.plane.act(call.request, call.server, operation, parameters, may_override_lock=call.is_admin)
 
     return act
 
 
-def _may_unlock(call: Call) -> None:
-    """What the owner locked the owner unlocks, and an administrator's lock an administrator (contract §6.6.2)."""
-    server = call.server
-    kind = "owner" if call.caller.project_id == server.project_id else "admin"
-    if server.locked_by and server.locked_by != kind:
-        call.check("os_compute_api:os-lock-server:unlock:unlock_override")
+def _check_unlock(call: Call) -> None:
+    """Forbidden for a lock of the other kind: the owner's for who is not, an administrator's for the owner (§6.6.2)."""
+    kind = "owner" if call.server.project_id == call.caller.project_id else "admin"
+    if call.server.locked_by not in (None, kind):
+        call.check(_UNLOCK_OVERRIDE, project_id=call.server.project_id)
 
 
 def console_output(call: Call) -> dict[str, str]:

@@ -199,6 +199,9 @@ REBOOT: Final = action(
     "reboot",
     the({"type": {"type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, required=("type",)),
 )
+RESET_STATE: Final = action(
+    "os-resetState", the({"state": {"type": "string", "enum": ["active", "error"]}}, required=("state",))
+)
 CONSOLE_OUTPUT: Final = action(
     "os-getConsoleOutput",
     the({"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]{1,9}$", "minimum": -1}}),
@@ -211,6 +214,8 @@ def of_action(key: str) -> Versioned[Schema | None]:
     """The schema of an action by its key."""
     if key == "reboot":
         return Versioned(("2.1", Schema(REBOOT)))
+    if key == "os-resetState":
+        return Versioned(("2.1", Schema(RESET_STATE)))
     if key in NULL_ACTIONS:
         return Versioned(("2.1", Schema(action(key, _NULL))))
     if key == "lock":

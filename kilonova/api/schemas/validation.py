@@ -119,6 +119,13 @@ class Schema:
             if name in names or any(each.search(name) for each in patterns)
         }
 
+    def relaxed(self, value: Any) -> Any:
+        """The value without properties that the schema does not know, and names without blanks at their ends.
+
+        That is how Nova reads bodies below ``/v2`` (contract §0.2).
+        """
+        return _relaxed(self.document, value)
+
     def _complaint(self, value: Any) -> str:
         from jsonschema import Draft4Validator, FormatChecker
 
@@ -134,6 +141,16 @@ class Schema:
             return str(error.message)
         where, place = ("query parameters", error.path[0]) if self.is_query else ("field/attribute", error.path[-1])
         return f"Invalid input for {where} {place}. Value: {error.instance}. {error.message}"
+
+
+def _relaxed(document: Mapping[str, Any], value: Any) -> Any:
+    if document.get("format") == "name" and isinstance(value, str):
+        return value.strip()
+    known = document.get("properties")
+    if known is None or not isinstance(value, dict):
+        return value
+    has_more = document.get("additionalProperties", True) is not False
+    return {key: _relaxed(known.get(key, {}), each) for key, each in value.items() if has_more or key in known}
 
 
 def _raising(name: str, check: Callable[[object], bool]) -> Callable[[object], bool]:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from kilonova.api.history import MAXIMUM
-from tests.unit.api.cloud import DEMO, OTHER, ApiCloud, capture
+from tests.unit.api.cloud import DEMO, IMAGE_ID, OTHER, ApiCloud, capture
 
 REQUEST_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -82,6 +82,21 @@ def test_the_legacy_mount_knows_no_versions(cloud: ApiCloud) -> None:
     reply = cloud.call("GET", "//compute/v2/servers", version="2.9999")
     assert reply.status_code == 200
     assert not {"openstack-api-version", "vary"} & set(reply.headers)
+
+
+def test_the_legacy_mount_drops_what_it_does_not_know(cloud: ApiCloud) -> None:
+    body = {"server": {"name": " web1 ", "flavorRef": "1", "imageRef": IMAGE_ID, "bogus": 1}, "more": 2}
+    assert cloud.call("POST", "/servers", body).status_code == 400
+    made = cloud.call("POST", "//compute/v2/servers", body)
+    assert (made.status_code, "/compute/v2/servers/" in made.headers["location"]) == (202, True)
+    assert [server["name"] for server in cloud.get("//compute/v2/servers")["servers"]] == ["web1"]
+
+
+@pytest.mark.parametrize("what", ["/servers/a%00b", "/servers?name=a%00b"])
+def test_a_nul_character_is_refused_before_a_database_refuses_it(cloud: ApiCloud, what: str) -> None:
+    assert cloud.call("GET", what).status_code == 400
+    body = '{"server": {"name": "x", "flavorRef": "1", "metadata": {"k": "a\\u0000b"}}}'
+    assert cloud.call("POST", "/servers", content=body).status_code == 400
 
 
 def test_the_project_may_stand_in_the_url_and_then_stands_in_links(cloud: ApiCloud) -> None:

@@ -98,6 +98,28 @@ def test_a_locked_server_is_left_alone_except_by_an_administrator(cloud: ApiClou
     assert _act(cloud, uuid, {"os-stop": None}, role="admin").status_code == 202
 
 
+def test_a_lock_is_taken_off_by_its_own_kind_or_by_who_may_override(cloud: ApiCloud) -> None:
+    uuid = cloud.boot()
+    assert _act(cloud, uuid, {"lock": {"locked_reason": "moving"}}, version="2.73").status_code == 202
+    shown = cloud.get(f"/servers/{uuid}", version="2.73")["server"]
+    assert (shown["locked"], shown["locked_reason"]) == (True, "moving")
+    assert _act(cloud, uuid, {"unlock": None}).status_code == 202
+    cloud.move(uuid, locked_by="admin")
+    reply = _act(cloud, uuid, {"unlock": None})
+    rule = "Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed."
+    assert (reply.status_code, reply.json()["forbidden"]["message"]) == (403, rule)
+    assert _act(cloud, uuid, {"unlock": None}, role="admin").status_code == 202
+
+
+@pytest.mark.parametrize("value", [None, {}, {"state": "deleted"}, {"state": "active", "more": 1}])
+def test_a_state_can_be_reset_only_to_active_or_error(cloud: ApiCloud, value: Any) -> None:
+    uuid = cloud.boot()
+    assert _act(cloud, uuid, {"os-resetState": value}, role="admin").status_code == 400
+    assert _act(cloud, uuid, {"os-resetState": {"state": "error"}}, role="admin").status_code == 202
+    assert cloud.get(f"/servers/{uuid}")["server"]["status"] == "ERROR"
+    assert _act(cloud, uuid, {"os-resetState": {"state": "active"}}).status_code == 403
+
+
 def test_a_reader_starts_nothing(cloud: ApiCloud) -> None:
     reply = _act(cloud, cloud.boot(), {"os-stop": None}, role="reader")
     rule = f"Policy doesn't allow {OPERATIONS['stop'].policy} to be performed."
