@@ -1,8 +1,8 @@
 """Every microversion of Nova, what it changed in one sentence, and where Kilonova stands on it.
 
 Verdicts: ``DONE``, what Kilonova has behaves so from this version on; ``INERT``, the version concerns only what
-Kilonova does not have, and says so with 501 at every version; ``ABSENT``, Kilonova has the thing and does not behave
-so yet. The advertised maximum is the last version before the first absent one (decision 0004).
+Kilonova does not have, and says so itself (501, or an empty list) at every version; ``ABSENT``, Kilonova has the thing
+and does not behave so yet. The advertised maximum is the last version before the first absent one (decision 0004).
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ _ROWS: Final[tuple[tuple[Verdict, str], ...]] = (
     (_I, "Key pairs have a type; creating answers 201, deleting 204."),
     (_D, "Administrators see host name, reservation, root device and user data; volumes tell whether they go too."),
     (_I, "Fixed IPs told whether they are reserved; the API is gone."),
-    (_I, "Users may filter servers by IPv6 address."),
+    (_D, "Users may filter servers by IPv6 address."),
     (_I, "Remote consoles are asked for with POST remote-consoles."),
     (_I, "Giving a project access to a public flavor is a conflict."),
     (_I, "Remote consoles of the kind mks."),

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from kilonova.api.call import Call
 from kilonova.api.routes import Route, route
-from kilonova.api.schemas.types import NON_NEGATIVE, NOTHING, PAGING, STRING, param, query
+from kilonova.api.schemas.types import DATE_TIME, NON_NEGATIVE, NOTHING, PAGING, STRING, param, query
 from kilonova.domain.errors import NotFound, NotSupported
 
 _API: Final = "os_compute_api:"
@@ -54,6 +54,16 @@ _GROUPS_LISTED: Final = query(
     param("all_projects"), param("limit", NON_NEGATIVE), param("offset", NON_NEGATIVE), strict="2.75"
 )
 _PAGED: Final = query(*PAGING, param("offset", NON_NEGATIVE), strict="2.75")
+_MIGRATIONS_LISTED: Final = query(
+    *(param(name) for name in ("status", "host", "instance_uuid", "source_compute", "migration_type", "hidden")),
+    param("limit", NON_NEGATIVE, since="2.59"),
+    param("marker", STRING, since="2.59"),
+    param("changes-since", DATE_TIME, since="2.59"),
+    param("changes-before", DATE_TIME, since="2.66"),
+    param("user_id", STRING, since="2.80"),
+    param("project_id", STRING, since="2.80"),
+    strict="2.59",
+)
 _NO_KEY: Final = "Keypair {id} not found for user {user}"
 _NO_GROUP: Final = "Instance group {id} could not be found."
 _NO_AGGREGATE: Final = "Aggregate {id} could not be found."
@@ -73,7 +83,13 @@ _NONE: Final = (
     route("DELETE", "/os-server-groups/{id}", _missing(_NO_GROUP), policy=_API + "os-server-groups:delete"),
     route("GET", "/os-aggregates", _empty("aggregates"), policy=_API + "os-aggregates:index", query=NOTHING),
     route("GET", "/os-aggregates/{id}", _missing(_NO_AGGREGATE), policy=_API + "os-aggregates:show", query=NOTHING),
-    route("GET", "/os-migrations", _empty("migrations"), policy=_API + "os-migrations:index"),
+    route(
+        "GET",
+        "/os-migrations",
+        _empty("migrations"),
+        policy=_API + "os-migrations:index",
+        query=_MIGRATIONS_LISTED,
+    ),
     route(
         "GET",
         _SERVER + "/migrations",
