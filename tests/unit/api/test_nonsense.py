@@ -108,7 +108,7 @@ def test_any_change_of_a_server(cloud: ApiCloud, wanted: Any, below: str) -> Non
 
 @FEW
 @given(wanted=st.dictionaries(st.sampled_from(["name", "ram", "vcpus", "disk", "swap", "rxtx_factor", "id"]), scalars))
-def test_any_flavor(cloud: ApiCloud, wanted: dict[str, Any]) -> None:
+def test_any_size_of_a_flavor(cloud: ApiCloud, wanted: dict[str, Any]) -> None:
     whole = {"name": "f", "ram": 1, "vcpus": 1, "disk": 1}
     reply = cloud.call("POST", "/flavors", {"flavor": {**whole, **wanted}}, version="2.100")
     assert reply.status_code in (200, 400, 409), reply.text
