@@ -141,6 +141,7 @@ class Instance(NamedTuple):
     locked_reason: str | None = None
     hints_json: str = "{}"
     nics_json: str = "[]"
+    key_data: str | None = None
 
     @property
     def status(self) -> str:
@@ -171,6 +172,11 @@ class Instance(NamedTuple):
     def image(self) -> dict[str, Any]:
         """What was known of the image at boot: ``disk_format``, ``size``, ``os_hash_value``, ``properties``."""
         return json.loads(self.image_json)  # type: ignore[no-any-return]
+
+    @property
+    def public_keys(self) -> Mapping[str, str]:
+        """The public key that the guest is to let its owner in by, under its name; as it was at boot."""
+        return {self.key_name: self.key_data} if self.key_name and self.key_data else {}
 
     @property
     def nics(self) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every schema revision that this code knows, oldest first; the last one is what the tables below are."""
 
 metadata: Final = MetaData(
@@ -126,6 +126,7 @@ instances: Final = Table(
     Column("locked_reason", Name),
     _document("hints_json"),
     _document("nics_json"),
+    Column("key_data", Document),
     CheckConstraint(
         "deleted_at IS NULL OR (terminated_at IS NOT NULL AND task_state IS NULL AND vm_state = 'deleted')",
         name="deleted_is_final",
