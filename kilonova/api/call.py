@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -101,7 +101,7 @@ class Call:
     def next_link(self, marker: str) -> str:
         """The address of the next page: this request's own, with the marker moved on."""
         pairs = {**self.query, "marker": [marker]}
-        return f"{self.links.to(self.path)}?{urlencode(sorted(pairs.items()), doseq=True)}"
+        return f"{self.links.to(quote(self.path))}?{urlencode(sorted(pairs.items()), doseq=True)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

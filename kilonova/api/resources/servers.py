@@ -16,9 +16,11 @@ from kilonova.api.schemas import servers as schemas
 from kilonova.api.schemas.types import NOTHING, integer, truth
 from kilonova.domain.errors import Invalid, NotSupported, QuotaExceeded
 from kilonova.domain.model import Instance
+from kilonova.network.embedded import FlatNetwork
 from kilonova.services.servers import ServerOrder, ServerUpdate
 
 _RULE: Final = "os_compute_api:servers:"
+_DEFAULT_GROUP: Final = "default"
 _PASSWORD_LENGTH: Final = 12
 _PASSWORD_SYMBOLS: Final = "".join(each for each in string.ascii_letters + string.digits if each not in "0O1lI")
 """Letters and digits that nobody mistakes for another."""
@@ -145,7 +147,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         tags=tuple(sorted(set(wanted.get("tags", ())))),
         networks=_networks(wanted),
         hints=_hints(call.body),
-        security_groups=_groups(wanted),
+        security_groups=_groups(call, wanted),
         disk_config=wanted.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=wanted.get("accessIPv4", ""),
         access_ip_v6=wanted.get("accessIPv6", ""),
@@ -186,14 +188,30 @@ def check_metadata(call: Call, metadata: Mapping[str, str]) -> None:
 
 
 def _networks(wanted: dict[str, Any]) -> str | tuple[Mapping[str, Any], ...]:
+    """What to plug in. There is one network, and nobody chooses a port or an address in it yet."""
     networks = wanted.get("networks", "auto")
-    return networks if isinstance(networks, str) else tuple(networks)
+    if isinstance(networks, str):
+        return networks
+    if len(networks) > 1:
+        raise NotSupported("Kilonova plugs a server into one network only.")
+    for network in networks:
+        chosen = sorted(key for key in ("fixed_ip", "port", "tag") if network.get(key))
+        if chosen:
+            raise NotSupported(f"Kilonova does not let anyone choose the {' and '.join(chosen)} of an interface yet.")
+        if "uuid" not in network:
+            raise Invalid("Bad networks format: a network needs a uuid.")
+        if network["uuid"] != FlatNetwork.id:
+            raise Invalid(f"Network {network['uuid']} could not be found.")
+    return tuple(networks)
 
 
-def _groups(wanted: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(group["name"] for group in wanted.get("security_groups", ()) if group.get("name"))) or (
-        "default",
-    )
+def _groups(call: Call, wanted: dict[str, Any]) -> tuple[str, ...]:
+    """The security groups; there is only the one that everybody has."""
+    names = [group["name"] for group in wanted.get("security_groups", ()) if group.get("name")]
+    for name in names:
+        if name != _DEFAULT_GROUP:
+            raise Invalid(f"Security group {name} not found for project {call.caller.project_id}.")
+    return (_DEFAULT_GROUP,)
 
 
 def _hints(body: dict[str, Any]) -> dict[str, list[Any]]:

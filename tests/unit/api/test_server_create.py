@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kilonova.network.embedded import FlatNetwork
 from tests.unit.api.cloud import IMAGE_ID, ApiCloud, capture
 
 WANTED = {"name": "web1", "flavorRef": "1", "imageRef": IMAGE_ID}
@@ -109,6 +110,28 @@ def test_what_cannot_be_is_refused(cloud: ApiCloud, change: dict[str, Any], text
 def test_what_kilonova_does_not_do_is_said_and_not_ignored(cloud: ApiCloud, key: str) -> None:
     wanted: dict[str, Any] = {key: [{}]}
     assert _create(cloud, **wanted).status_code == 501
+
+
+@pytest.mark.parametrize(
+    "networks,status",
+    [
+        ([], 202),
+        ([{}], 400),
+        ([{"uuid": FlatNetwork.id}], 202),
+        ([{"uuid": IMAGE_ID}], 400),
+        ([{"port": IMAGE_ID}], 501),
+        ([{"uuid": FlatNetwork.id, "fixed_ip": "10.0.0.9"}], 501),
+        ([{}, {}], 501),
+    ],
+)
+def test_there_is_one_network_and_nothing_to_choose_in_it(cloud: ApiCloud, networks: Any, status: int) -> None:
+    assert _create(cloud, networks=networks).status_code == status
+
+
+def test_there_is_one_security_group(cloud: ApiCloud) -> None:
+    assert _create(cloud, security_groups=[{"name": "default"}]).status_code == 202
+    text = "Security group web not found for project 218d2ed7c22841aca99c50084e3cd349."
+    assert _complaint(_create(cloud, security_groups=[{"name": "web"}])) == text
 
 
 def test_a_flavor_is_named_by_its_id_which_may_be_a_number(cloud: ApiCloud) -> None:
