@@ -9,10 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from kilonova.domain.groups import Company
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What one instance needs of a host. Memory in MiB, disk in GiB; zone and host None for any."""
+    """What one instance needs of a host. Memory in MiB, disk in GiB; zone and host None for any.
+
+    ``company`` is what its server group demands, None where it is in none.
+    """
 
     vcpus: int
     memory_mb: int
@@ -20,6 +25,7 @@ class Ask:
     availability_zone: str | None = None
     host: str | None = None
     tried: frozenset[str] = frozenset()
+    company: Company | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +147,12 @@ def place_filter(ask: Ask, candidate: Candidate) -> tuple[Lack, ...]:
     return ()
 
 
+def group_filter(ask: Ask, candidate: Candidate) -> tuple[Lack, ...]:
+    """Members of a server group lie together, or apart, where its policy is a hard one."""
+    reason = ask.company and ask.company.refusal(candidate.host)
+    return (Lack(dimension="group", reason=reason),) if reason else ()
+
+
 def capacity_filter(ask: Ask, candidate: Candidate) -> tuple[Lack, ...]:
     """Virtual CPUs, memory and disk that are still free."""
     wanted = (
@@ -160,13 +172,22 @@ def free_memory_weigher(ask: Ask, candidate: Candidate) -> float:
     return float(candidate.memory_mb_free - ask.memory_mb)
 
 
+def group_weigher(ask: Ask, candidate: Candidate) -> float:
+    """What a server group would like: one member more or less counts for more than any amount of memory."""
+    return 0.0 if ask.company is None else ask.company.attraction(candidate.host) * _A_MEMBER
+
+
+_A_MEMBER: Final = float(2**40)
+"""More than any host has MiB of memory, and still exact beside them in a float."""
+
 FILTERS: Final[tuple[tuple[str, Filter], ...]] = (
     ("state", state_filter),
     ("tried", tried_filter),
     ("place", place_filter),
+    ("group", group_filter),
     ("capacity", capacity_filter),
 )
-WEIGHERS: Final[tuple[Weigher, ...]] = (free_memory_weigher,)
+WEIGHERS: Final[tuple[Weigher, ...]] = (free_memory_weigher, group_weigher)
 
 
 def decide(ask: Ask, candidates: Sequence[Candidate]) -> Decision:

@@ -8,6 +8,7 @@ from kilonova.bus import Bus, host_topic
 from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import StaleRecord
 from kilonova.domain.faults import FaultCause
+from kilonova.domain.groups import Company
 from kilonova.domain.model import Clock, Fault, Instance, InstanceAction, Instant, Request
 from kilonova.domain.operations import get_operation
 from kilonova.domain.placement import Ask, Candidate, Decision, Weighed, decide
@@ -16,7 +17,7 @@ from kilonova.domain.transitions import failed
 from kilonova.network.embedded import FlatNetwork
 from kilonova.services.nics import plugged
 from kilonova.services.settings import ServiceSettings
-from kilonova.store import changes, decisions, fleet, instances, ledger
+from kilonova.store import changes, decisions, fleet, instances, ledger, server_groups
 from kilonova.store.database import Connection, Database
 
 _ROUNDS = 3
@@ -62,10 +63,15 @@ class Placer:
         """Whether some host that has not failed yet could take the instance now."""
         with self._database.read() as connection:
             tried = _tried(connection, action) | {failed_host}
-            return decide(_ask(instance, action, tried), self._candidates(connection)).chosen is not None
+            company = server_groups.find_company(connection, instance.uuid)
+            return (
+                decide(_ask(instance, action, tried=tried, company=company), self._candidates(connection)).chosen
+                is not None
+            )
 
     def _decide(self, connection: Connection, instance: Instance, action: InstanceAction) -> Decision:
-        ask = _ask(instance, action, _tried(connection, action))
+        company = server_groups.find_company(connection, instance.uuid)
+        ask = _ask(instance, action, tried=_tried(connection, action), company=company)
         return decide(ask, self._candidates(connection))
 
     def _candidates(self, connection: Connection) -> list[Candidate]:
@@ -98,6 +104,10 @@ class Placer:
             updated_at=now,
         )
         with self._database.transaction() as tx:
+            # Other members may have been placed since the decision; from here on they wait.
+            company = server_groups.find_company(tx.connection, instance.uuid, lock=True)
+            if company is not None and company.refusal(weighed.host):
+                return False
             if not fleet.claim(tx, node_uuid=weighed.node_uuid, instance=placed):
                 return False
             decisions.add_decision(
@@ -165,7 +175,7 @@ def _tried(connection: Connection, action: InstanceAction) -> frozenset[str]:
     return frozenset(event.host for event in events if event.finished_at is not None and event.host)
 
 
-def _ask(instance: Instance, action: InstanceAction, tried: frozenset[str]) -> Ask:
+def _ask(instance: Instance, action: InstanceAction, *, tried: frozenset[str], company: Company | None) -> Ask:
     return Ask(
         vcpus=instance.vcpus,
         memory_mb=instance.memory_mb,
@@ -173,4 +183,5 @@ def _ask(instance: Instance, action: InstanceAction, tried: frozenset[str]) -> A
         availability_zone=instance.availability_zone,
         host=action.parameters.get("host"),
         tried=tried,
+        company=company,
     )

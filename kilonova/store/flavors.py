@@ -1,8 +1,10 @@
 """Flavors. Servers carry a copy of theirs, so that removing one takes nothing from them."""
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NotRequired, TypedDict, Unpack
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from kilonova.domain.changes import Cause
@@ -12,6 +14,7 @@ from kilonova.store import journal
 from kilonova.store.database import Transaction
 from kilonova.store.rows import many, one
 from kilonova.store.schema import flavors
+from kilonova.store.schema_catalog import flavor_access
 
 _SEEDS: Final = (
     ("1", "m1.tiny", 1, 512, 1),
@@ -41,17 +44,26 @@ class FlavorValues(TypedDict):
     extra_specs_json: NotRequired[str]
 
 
-def list_flavors(connection: Connection, *, include_private: bool = False) -> list[Flavor]:
-    """The flavors by their flavorid, which is Nova's default order (contract §11.6)."""
+def list_flavors(
+    connection: Connection, *, include_private: bool = False, project_id: str | None = None
+) -> list[Flavor]:
+    """The flavors by their flavorid, which is Nova's default order (contract §11.6).
+
+    Private ones are among them with ``include_private``, or where ``project_id`` has access to them.
+    """
     statement = select(flavors).order_by(flavors.c.flavorid)
-    if not include_private:
-        statement = statement.where(flavors.c.is_public)
-    return many(connection, Flavor, statement)
+    return many(connection, Flavor, statement if include_private else statement.where(_is_visible_to(project_id)))
 
 
-def get_flavor(connection: Connection, flavorid: str) -> Flavor:
-    """The flavor with the id that clients use. Raises ``NotFound`` in Nova's words."""
-    found = one(connection, Flavor, select(flavors).where(flavors.c.flavorid == flavorid))
+def get_flavor(
+    connection: Connection, flavorid: str, *, include_private: bool = True, project_id: str | None = None
+) -> Flavor:
+    """The flavor with the id that clients use. Raises ``NotFound`` in Nova's words.
+
+    Without ``include_private`` a private one is there only for a ``project_id`` that has access to it.
+    """
+    statement = select(flavors).where(flavors.c.flavorid == flavorid)
+    found = one(connection, Flavor, statement if include_private else statement.where(_is_visible_to(project_id)))
     if found is None:
         raise NotFound(f"Flavor {flavorid} could not be found.")
     return found
@@ -82,8 +94,67 @@ def add_flavor(
 def remove_flavor(tx: Transaction, flavorid: str, *, now: Instant, request: Request | None = None) -> None:
     """Remove a flavor. Raises ``NotFound`` in Nova's words."""
     flavor = get_flavor(tx.connection, flavorid)
+    tx.connection.execute(flavor_access.delete().where(flavor_access.c.flavor_id == flavor.id))
     tx.connection.execute(flavors.delete().where(flavors.c.id == flavor.id))
     _announce(tx, "delete", {**_row(flavor), "id": flavor.id}, now=now, request=request)
+
+
+def update_flavor(
+    tx: Transaction, flavorid: str, values: Mapping[str, Any], *, now: Instant, request: Request
+) -> Flavor:
+    """Give fields of a flavor new values; servers keep what they had. Raises ``NotFound`` in Nova's words."""
+    before = get_flavor(tx.connection, flavorid)
+    tx.connection.execute(flavors.update().where(flavors.c.id == before.id).values(**values))
+    after = get_flavor(tx.connection, flavorid)
+    _announce(tx, "update", {**_row(after), "id": after.id}, now=now, request=request)
+    return after
+
+
+def change_extra_specs(
+    tx: Transaction,
+    flavorid: str,
+    *,
+    wanted: Mapping[str, str] | None = None,
+    unwanted: Sequence[str] = (),
+    request: Request,
+) -> Flavor:
+    """Set some extra specs and drop others. Raises ``NotFound`` for an unknown flavor, or a key that is not there."""
+    tx.connection.execute(select(flavors.c.id).where(flavors.c.flavorid == flavorid).with_for_update())
+    specs = json.loads(get_flavor(tx.connection, flavorid).extra_specs_json)
+    for key in unwanted:
+        if specs.pop(key, None) is None:
+            raise NotFound(f"Flavor {flavorid} has no extra specs with key {key}.")
+    text = json.dumps(dict(sorted({**specs, **(wanted or {})}.items())), separators=(",", ":"))
+    return update_flavor(tx, flavorid, {"extra_specs_json": text}, now=request.received_at, request=request)
+
+
+def list_flavor_access(connection: Connection, flavor: Flavor) -> list[str]:
+    """The projects that may use a private flavor, in the order in which they got to."""
+    mine = select(flavor_access.c.project_id).where(flavor_access.c.flavor_id == flavor.id)
+    return list(connection.scalars(mine.order_by(flavor_access.c.created_at, flavor_access.c.project_id)))
+
+
+def add_flavor_access(tx: Transaction, flavor: Flavor, project_id: str, *, request: Request) -> None:
+    """Let a project use a flavor. Raises ``Conflict`` in Nova's words where it may already."""
+    row = {"flavor_id": flavor.id, "project_id": project_id, "created_at": request.received_at}
+    try:
+        with tx.connection.begin_nested():
+            tx.connection.execute(flavor_access.insert().values(**row))
+    except IntegrityError as error:
+        raise Conflict(
+            f"Flavor access already exists for flavor {flavor.flavorid} and project {project_id} combination."
+        ) from error
+    _announce_access(tx, flavor, request)
+
+
+def remove_flavor_access(tx: Transaction, flavor: Flavor, project_id: str, *, request: Request) -> None:
+    """Take a flavor from a project. Raises ``NotFound`` in Nova's words where it had no access."""
+    gone = tx.connection.execute(
+        flavor_access.delete().where(flavor_access.c.flavor_id == flavor.id, flavor_access.c.project_id == project_id)
+    )
+    if gone.rowcount != 1:
+        raise NotFound(f"Flavor access not found for {flavor.flavorid} / {project_id} combination.")
+    _announce_access(tx, flavor, request)
 
 
 def seed_flavors(tx: Transaction, now: Instant) -> None:
@@ -92,6 +163,13 @@ def seed_flavors(tx: Transaction, now: Instant) -> None:
         return
     for flavorid, name, vcpus, memory_mb, root_gb in _SEEDS:
         add_flavor(tx, flavorid=flavorid, name=name, vcpus=vcpus, memory_mb=memory_mb, root_gb=root_gb, now=now)
+
+
+def _is_visible_to(project_id: str | None) -> ColumnElement[bool]:
+    if project_id is None:
+        return flavors.c.is_public
+    granted = select(flavor_access.c.flavor_id).where(flavor_access.c.project_id == project_id)
+    return or_(flavors.c.is_public, flavors.c.id.in_(granted))
 
 
 def _row(flavor: Flavor) -> dict[str, Any]:
@@ -103,6 +181,11 @@ def _taken(connection: Connection, flavor: Flavor) -> Conflict:
     if connection.scalar(select(flavors.c.id).where(flavors.c.name == flavor.name)) is not None:
         return Conflict(f"Flavor with name {flavor.name} already exists.")
     return Conflict(f"Flavor with ID {flavor.flavorid} already exists.")
+
+
+def _announce_access(tx: Transaction, flavor: Flavor, request: Request) -> None:
+    row = {**_row(flavor), "id": flavor.id, "projects": list_flavor_access(tx.connection, flavor)}
+    _announce(tx, "update", row, now=request.received_at, request=request)
 
 
 def _announce(tx: Transaction, operation: str, row: dict[str, Any], *, now: Instant, request: Request | None) -> None:
