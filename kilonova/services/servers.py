@@ -21,7 +21,7 @@ from kilonova.domain.states import PowerState, TaskState, VmState
 from kilonova.domain.transitions import accepted, finished, refusal
 from kilonova.services.at_once import AT_ONCE
 from kilonova.services.settings import QuotaSettings, ServiceSettings
-from kilonova.store import changes, flavors, fleet, instances, ledger
+from kilonova.store import changes, flavors, fleet, instances, keypairs, ledger, server_groups
 from kilonova.store.database import Database, Transaction
 
 _GONE = frozenset({TaskState.DELETING, TaskState.SOFT_DELETING})
@@ -29,7 +29,10 @@ _GONE = frozenset({TaskState.DELETING, TaskState.SOFT_DELETING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOrder:
-    """What ``POST /servers`` asks for, checked for form only. ``host`` and ``node`` are None unless forced."""
+    """What ``POST /servers`` asks for, checked for form only. ``host`` and ``node`` are None unless forced.
+
+    ``sees_private_flavors`` is for administrators; others need access to one (contract §11.6).
+    """
 
     name: str
     flavorid: str
@@ -54,6 +57,12 @@ class ServerOrder:
     access_ip_v6: str = ""
     min_count: int = 1
     max_count: int = 1
+    sees_private_flavors: bool = False
+
+    @property
+    def group(self) -> str | None:
+        """The server group that the new servers are to join, if any."""
+        return next(iter(self.hints.get("group", ())), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,19 +102,23 @@ class Servers:
     def create(self, request: Request, order: ServerOrder) -> Instance:
         """Accept an order of one or more servers; returns the first, building.
 
-        Invalid for an unknown flavor or image and for an image that the flavor cannot hold, QuotaExceeded.
+        Invalid for an unknown flavor, image, key pair or server group, and for an image that the flavor cannot hold;
+        QuotaExceeded.
         """
         image = self._image(order)
         now = self._clock()
         with self._database.transaction() as tx:
-            flavor = _flavor(tx, order.flavorid)
+            flavor = _flavor(tx, order)
+            key_data = _key_data(tx, order)
             _fits(image, flavor)
             self._enforce_quota(tx, order, flavor)
             reservation = f"r-{uuid4().hex[:8]}"
-            made = [
-                self._open(tx, request, _draft(order, flavor, image, index=index, reservation=reservation, now=now))
+            drafts = (
+                _draft(order, flavor, image, index=index, reservation=reservation, now=now)
                 for index in range(order.max_count)
-            ]
+            )
+            made = [self._open(tx, request, draft, key_data) for draft in drafts]
+            self._join_group(tx, request, order, made)
             tx.after_commit(lambda: self._bus.prod(CONDUCTOR))
         return made[0]
 
@@ -182,10 +195,19 @@ class Servers:
         wanted = Usage(instances=count, cores=count * flavor.vcpus, ram=count * flavor.memory_mb)
         enforce(limits, instances.project_usage(tx.connection, order.project_id), wanted)
 
-    def _open(self, tx: Transaction, request: Request, draft: "_Draft") -> Instance:
+    def _join_group(self, tx: Transaction, request: Request, order: ServerOrder, made: list[Instance]) -> None:
+        if order.group is None:
+            return
+        limit = self._quota.server_group_members
+        try:
+            server_groups.join_server_group(tx, order.group, made, limit=limit, request=request)
+        except NotFound as error:
+            raise Invalid(error.message) from error
+
+    def _open(self, tx: Transaction, request: Request, draft: "_Draft", key_data: str | None) -> Instance:
         change = Change(
             before=None,
-            after=draft.instance,
+            after=draft.instance._replace(key_data=key_data),
             request=request,
             occurred_at=draft.instance.created_at,
             operation=get_operation("create"),
@@ -305,11 +327,26 @@ class _Draft:
     parameters_json: str
 
 
-def _flavor(tx: Transaction, flavorid: str) -> Flavor:
+def _flavor(tx: Transaction, order: ServerOrder) -> Flavor:
     try:
-        return flavors.get_flavor(tx.connection, flavorid)
+        return flavors.get_flavor(
+            tx.connection,
+            order.flavorid,
+            include_private=order.sees_private_flavors,
+            project_id=order.project_id,
+        )
     except NotFound as error:
         raise Invalid(error.message) from error
+
+
+def _key_data(tx: Transaction, order: ServerOrder) -> str | None:
+    """The public key that was named. Invalid, in Nova's words, where the user has none of this name."""
+    if order.key_name is None:
+        return None
+    keypair = keypairs.find_keypair(tx.connection, order.user_id, order.key_name)
+    if keypair is None:
+        raise Invalid("Invalid key_name provided.")
+    return keypair.public_key
 
 
 def _fits(image: Image, flavor: Flavor) -> None:

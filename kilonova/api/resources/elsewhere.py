@@ -43,16 +43,6 @@ def _gone(call: Call) -> None:
     raise LookupError(f"{call.path} is refused before it gets here")
 
 
-_KEYS_LISTED: Final = query(
-    param("user_id", STRING, since="2.10"),
-    param("limit", NON_NEGATIVE, since="2.35"),
-    param("marker", STRING, since="2.35"),
-    strict="2.75",
-)
-_KEY_SHOWN: Final = query(param("user_id", STRING, since="2.10"), strict="2.75")
-_GROUPS_LISTED: Final = query(
-    param("all_projects"), param("limit", NON_NEGATIVE), param("offset", NON_NEGATIVE), strict="2.75"
-)
 _PAGED: Final = query(*PAGING, param("offset", NON_NEGATIVE), strict="2.75")
 _MIGRATIONS_LISTED: Final = query(
     *(param(name) for name in ("status", "host", "instance_uuid", "source_compute", "migration_type", "hidden")),
@@ -64,23 +54,9 @@ _MIGRATIONS_LISTED: Final = query(
     param("project_id", STRING, since="2.80"),
     strict="2.59",
 )
-_NO_KEY: Final = "Keypair {id} not found for user {user}"
-_NO_GROUP: Final = "Instance group {id} could not be found."
 _NO_AGGREGATE: Final = "Aggregate {id} could not be found."
 
 _NONE: Final = (
-    route("GET", "/os-keypairs", _empty("keypairs"), policy=None, query=_KEYS_LISTED),
-    route("GET", "/os-keypairs/{name}", _missing(_NO_KEY), policy=None, query=_KEY_SHOWN),
-    route("DELETE", "/os-keypairs/{name}", _missing(_NO_KEY), policy=None, query=_KEY_SHOWN),
-    route(
-        "GET",
-        "/os-server-groups",
-        _empty("server_groups"),
-        policy=_API + "os-server-groups:index",
-        query=_GROUPS_LISTED,
-    ),
-    route("GET", "/os-server-groups/{id}", _missing(_NO_GROUP), policy=_API + "os-server-groups:show", query=NOTHING),
-    route("DELETE", "/os-server-groups/{id}", _missing(_NO_GROUP), policy=_API + "os-server-groups:delete"),
     route("GET", "/os-aggregates", _empty("aggregates"), policy=_API + "os-aggregates:index", query=NOTHING),
     route("GET", "/os-aggregates/{id}", _missing(_NO_AGGREGATE), policy=_API + "os-aggregates:show", query=NOTHING),
     route(
@@ -132,8 +108,6 @@ class _Later(NamedTuple):
 
 
 _LATER: Final = (
-    _Later("POST", "/os-keypairs", "key pairs", None),
-    _Later("POST", "/os-server-groups", "server groups", _API + "os-server-groups:create"),
     _Later("POST", "/os-aggregates", "aggregates", _API + "os-aggregates:create"),
     _Later("PUT", "/os-aggregates/{id}", "aggregates", _API + "os-aggregates:update"),
     _Later("DELETE", "/os-aggregates/{id}", "aggregates", _API + "os-aggregates:delete"),
@@ -192,9 +166,10 @@ _LATER: Final = (
     _Later("GET", _SERVER + "/diagnostics", "diagnostics", _API + "os-server-diagnostics"),
     _Later("GET", _SERVER + "/topology", "NUMA topology", "compute:server:topology:index", "2.78"),
     _Later("GET", _SERVER + "/os-security-groups", "security groups", None),
-    _Later("GET", _SERVER + "/os-interface", "interfaces", _API + "os-attach-interfaces:list"),
-    _Later("POST", _SERVER + "/os-interface", "interfaces", _API + "os-attach-interfaces:create"),
-    _Later("DELETE", _SERVER + "/os-interface/{id}", "interfaces", _API + "os-attach-interfaces:delete"),
+    _Later("POST", _SERVER + "/os-interface", "the plugging of interfaces", _API + "os-attach-interfaces:create"),
+    _Later(
+        "DELETE", _SERVER + "/os-interface/{id}", "the plugging of interfaces", _API + "os-attach-interfaces:delete"
+    ),
     _Later("POST", _SERVER + "/os-volume_attachments", "volumes", _API + "os-volumes-attachments:create"),
     _Later("POST", _SERVER + "/remote-consoles", "remote consoles", _API + "os-remote-consoles", "2.6"),
     _Later("POST", _SERVER + "/shares", "shares", _API + "os-server-shares:create", "2.97"),

@@ -14,7 +14,7 @@ from kilonova.api.call import Call
 from kilonova.api.shape import ABSENT, Field, Shape, field, raw, starting
 from kilonova.domain.model import Fault, Instance, Instant, Service
 from kilonova.domain.states import VmState
-from kilonova.store import fleet, ledger
+from kilonova.store import fleet, ledger, server_groups
 from kilonova.wire.times import naive, zulu
 
 _ATTRIBUTES: Final = "os_compute_api:os-extended-server-attributes"
@@ -177,6 +177,13 @@ def _security_groups(server: Instance) -> Any:
     return ABSENT if is_unplugged or server.security_groups_json == "[]" else raw(server.security_groups_json)
 
 
+def _groups(server: Instance, view: ServerView) -> list[str]:
+    """The group of a server that is shown by itself: lists never tell it, so it is looked up here."""
+    with view.call.plane.database.read() as connection:
+        group = server_groups.find_group_uuid(connection, server.uuid)
+    return [] if group is None else [group]
+
+
 def _updated(server: Instance, view: ServerView) -> str:
     return zulu(view.now if server.updated_at is None else server.updated_at)
 
@@ -245,7 +252,7 @@ _END: Final[tuple[Field, ...]] = (
     field("description", "display_description", since="2.19"),
     field("tags", lambda server: raw(server.tags_json), since="2.26"),
     field("trusted_image_certificates", lambda _: None, since="2.63"),
-    field("server_groups", lambda _: [], since="2.71"),
+    field("server_groups", _groups, since="2.71"),
     field("locked_reason", "locked_reason", since="2.73"),
 )
 _LATEST: Final[tuple[Field, ...]] = (

@@ -74,8 +74,6 @@ def create(call: Call) -> Accepted:
         raise NotSupported(
             "Kilonova has no volumes: the one block device of a server is its image, on its host's disk."
         )
-    if wanted.get("key_name") is not None:
-        raise Invalid("Invalid key_name provided.")
     check_metadata(call, wanted.get("metadata", {}))
     order = _order(call, wanted)
     server = call.plane.create_server(call.request, order)
@@ -142,6 +140,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         availability_zone=zone,
         host=host,
         node=node,
+        key_name=wanted.get("key_name"),
         user_data=wanted.get("user_data"),
         config_drive=truth(wanted.get("config_drive", False)),
         tags=tuple(sorted(set(wanted.get("tags", ())))),
@@ -153,6 +152,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         access_ip_v6=wanted.get("accessIPv6", ""),
         min_count=least,
         max_count=most,
+        sees_private_flavors=call.is_admin,
     )
 
 
@@ -217,8 +217,6 @@ def _groups(call: Call, wanted: dict[str, Any]) -> tuple[str, ...]:
 def _hints(body: dict[str, Any]) -> dict[str, list[Any]]:
     """The scheduler hints; every value is a list, as the view shows them (contract §6.3)."""
     hints = body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
-    if hints.get("group"):
-        raise Invalid(f"Instance group {hints['group']} could not be found.")
     return {key: value if isinstance(value, list) else [value] for key, value in json.loads(json.dumps(hints)).items()}
 
 
