@@ -100,7 +100,7 @@ _ROWS: Final[tuple[tuple[Verdict, str], ...]] = (
     (_I, "The type of a boot volume can be chosen."),
     (_I, "Evacuate and live migration can no longer be forced."),
     (_I, "Where a cell does not answer, lists hold what is known of its servers."),
-    (_I, "Attached volumes and interfaces show their tags."),
+    (_D, "Attached volumes and interfaces show their tags."),
     (_D, "Servers tell their server group."),
     (_I, "Ports may ask for bandwidth."),
     (_D, "A lock may have a reason, and servers are listed by lock."),

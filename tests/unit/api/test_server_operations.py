@@ -207,6 +207,21 @@ def test_metadata_and_tags_are_not_written_while_the_state_forbids_it(cloud: Api
     assert cloud.call("POST", f"/servers/{uuid}/metadata", {"metadata": {}}).status_code == 200
 
 
+@pytest.mark.parametrize("version", ["2.1", "latest"])
+def test_interfaces_have_the_form_of_a_real_novas_answer(cloud: ApiCloud, version: str) -> None:
+    uuid = cloud.boot()
+    path = f"/servers/{uuid}/os-interface"
+    assert cloud.get(path)["interfaceAttachments"] == []
+    cloud.move(uuid, nics_json='[{"mac":"fa:16:3e:d5:e1:18","address":"10.0.0.6","label":"private"}]')
+    (ours,) = cloud.get(path, version=version)["interfaceAttachments"]
+    (theirs,) = capture(f"server-interfaces@{version}")["body"]["interfaceAttachments"]
+    assert list(ours) == list(theirs)
+    assert (ours["mac_addr"], ours["port_state"]) == (theirs["mac_addr"], theirs["port_state"])
+    shown = cloud.get(f"{path}/{ours['port_id']}", version=version)
+    assert shown == {"interfaceAttachment": ours}
+    assert cloud.call("GET", f"{path}/none").status_code == 404
+
+
 def test_addresses_are_told_without_their_types(cloud: ApiCloud) -> None:
     path = f"/servers/{cloud.boot()}/ips"
     assert cloud.get(path) == capture("server-ips@latest")["body"]
