@@ -70,7 +70,7 @@ class GuestSpec:
     config_drive: bool = False
     hostname: str = ""
     public_keys: Mapping[str, str] = field(default_factory=dict)
-    """OpenSSH public keys by name, for the guest's metadata."""
+    """OpenSSH public keys or X.509 certificates by name, for the guest's metadata."""
     availability_zone: str = "nova"
     launch_index: int = 0
     """Which of the servers of one request it is, from 0."""

@@ -215,6 +215,7 @@ class Agent:
             metadata=instance.metadata,
             user_data=instance.user_data,
             config_drive=bool(instance.config_drive),
+            public_keys=instance.public_keys,
         )
 
     def _image(self, instance: Instance) -> ImageSource | None:

@@ -1,6 +1,6 @@
 """The config drive: a CD labelled ``config-2`` from which a guest learns who it is, in OpenStack's layout.
 
-It is the only source of metadata that the embedded network offers, so servers with user data get one as well.
+It is the only source of metadata that the embedded network offers, so servers with user data or a key get one as well.
 """
 
 import base64
@@ -19,7 +19,7 @@ _WHERE: Final = "openstack/latest"
 
 def wants_config_drive(spec: GuestSpec) -> bool:
     """Whether this guest gets one."""
-    return spec.config_drive or spec.user_data is not None
+    return spec.config_drive or spec.user_data is not None or bool(spec.public_keys)
 
 
 def config_drive(spec: GuestSpec) -> bytes:
@@ -50,9 +50,13 @@ def _meta_data(spec: GuestSpec) -> dict[str, object]:
         "launch_index": spec.launch_index,
         "meta": dict(spec.metadata),
         "public_keys": dict(spec.public_keys),
-        "keys": [{"name": name, "type": "ssh", "data": key} for name, key in spec.public_keys.items()],
+        "keys": [{"name": name, "type": _key_type(key), "data": key} for name, key in spec.public_keys.items()],
         "devices": [],
     }
+
+
+def _key_type(public_key: str) -> str:
+    return "x509" if public_key.startswith("-----BEGIN CERTIFICATE") else "ssh"
 
 
 def _network_data(spec: GuestSpec) -> dict[str, object]:

@@ -90,10 +90,18 @@ def test_user_data_that_is_no_base64_fails_with_a_sentence() -> None:
         config_drive(_with(user_data="a"))
 
 
-def test_a_drive_is_made_for_who_asks_for_it_or_has_user_data() -> None:
+def test_a_drive_is_made_for_who_asks_for_it_or_has_user_data_or_a_key() -> None:
     assert wants_config_drive(SPEC)
-    assert wants_config_drive(_with(user_data=None, config_drive=True))
-    assert not wants_config_drive(_with(user_data=None))
+    assert wants_config_drive(_with(user_data=None, config_drive=True, public_keys={}))
+    assert wants_config_drive(_with(user_data=None))
+    assert not wants_config_drive(_with(user_data=None, public_keys={}))
+
+
+def test_the_guest_is_told_what_kind_of_key_it_has() -> None:
+    certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    files = read_iso(config_drive(_with(public_keys={"mine": "ssh-ed25519 AAAA", "win": certificate})), joliet=True)
+    keys = json.loads(files["openstack/latest/meta_data.json"])["keys"]
+    assert [(key["name"], key["type"]) for key in keys] == [("mine", "ssh"), ("win", "x509")]
 
 
 def _with(**changes: object) -> GuestSpec:
