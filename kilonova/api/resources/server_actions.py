@@ -42,7 +42,11 @@ def console_output(call: Call) -> dict[str, str]:
     (value,) = call.body.values()
     length = (value or {}).get("length")
     lines = None if length is None or int(length) == -1 else int(length)
-    return {"output": call.plane.console_output(call.server, lines=lines)}
+    written = call.plane.console_output(call.server, lines=lines)
+    if lines is None:
+        return {"output": written}
+    # As Nova counts: what follows the last line break is a line too, be it empty.
+    return {"output": "\n".join(written.split("\n")[-lines:]) if lines else ""}
 
 
 def _of_operation(key: str, operations: tuple[Operation, ...]) -> Route:

@@ -5,6 +5,7 @@ import secrets
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any, Final
 
 from kilonova.api.call import Accepted, Call, Page, Plain, Shown
@@ -92,6 +93,8 @@ def update(call: Call) -> Shown:
     """``PUT /servers/{id}``: name, description, host name, addresses for access, disk configuration."""
     wanted = call.body["server"]
     changes = {_UPDATED_FIELDS[key]: _stripped(value) for key, value in wanted.items()}
+    if changes.get("access_ip_v6"):
+        changes["access_ip_v6"] = _compressed(changes["access_ip_v6"])
     server = call.plane.update_server(call.request, call.server, ServerUpdate(changes=changes))
     return Shown(record=server, view=view_of(call, [server]))
 
@@ -117,6 +120,11 @@ def _uuid(server: Instance) -> str:
 
 def _password() -> str:
     return "".join(secrets.choice(_PASSWORD_SYMBOLS) for _ in range(_PASSWORD_LENGTH))
+
+
+def _compressed(address: str) -> str:
+    """An IPv6 address in the one spelling that Nova shows, whichever it came in."""
+    return str(IPv6Address(address)) if address else ""
 
 
 def _stripped(value: Any) -> Any:
@@ -149,7 +157,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         security_groups=_groups(call, wanted),
         disk_config=wanted.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=wanted.get("accessIPv4", ""),
-        access_ip_v6=wanted.get("accessIPv6", ""),
+        access_ip_v6=_compressed(wanted.get("accessIPv6", "")),
         min_count=least,
         max_count=most,
         sees_private_flavors=call.is_admin,

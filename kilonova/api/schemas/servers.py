@@ -206,8 +206,8 @@ CONSOLE_OUTPUT: Final = action(
     "os-getConsoleOutput",
     the({"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]{1,9}$", "minimum": -1}}),
 )
-NULL_ACTIONS: Final = frozenset({"pause", "unpause", "suspend", "resume", "unrescue", "trigger_crash_dump"})
-"""Actions whose value must be null; most others take anything (contract §6.6.2)."""
+NULL_ACTIONS: Final = frozenset({"trigger_crash_dump"})
+"""Actions whose value must be null. Others are documented so, but Nova takes anything, and clients send ``{}``."""
 
 
 def of_action(key: str) -> Versioned[Schema | None]:
