@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from kilonova.api.call import Call
 from kilonova.api.paging import page_limit
 from kilonova.api.schemas.servers import SORT_KEYS_IGNORED
@@ -92,18 +90,21 @@ def listed(call: Call, *, all_tenants_rule: str) -> list[Instance]:
     query = asked.query(all_tenants_rule)
     if query is None:
         return []
+    tests = asked.tests()
     with call.plane.database.read() as connection:
-        return _collected(connection, query, asked.tests())
+        pages = partial(instances.list_instances, connection)
+        return _tested(pages, query, tests) if tests else pages(query)
 
 
-def _collected(connection: Connection, query: InstanceQuery, tests: list[Callable[[Instance], bool]]) -> list[Instance]:
-    if not tests:
-        return instances.list_instances(connection, query)
+def _tested(
+    pages: Callable[[InstanceQuery], list[Instance]], query: InstanceQuery, tests: list[Callable[[Instance], bool]]
+) -> list[Instance]:
+    """The servers that pass tests which no database is asked for, page after page until there are enough."""
     found: list[Instance] = []
     limit = query.limit or 0
     batch_query = replace(query, limit=_BATCH)
     while len(found) < limit:
-        batch = instances.list_instances(connection, batch_query)
+        batch = pages(batch_query)
         found += [each for each in batch if all(test(each) for test in tests)]
         if len(batch) < _BATCH:
             break

@@ -8,7 +8,6 @@ from hashlib import sha224
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection
 
 from kilonova.api.call import Call
 from kilonova.api.shape import ABSENT, Field, Shape, field, raw, starting
@@ -47,35 +46,36 @@ class ServerView:
 
 
 def view_of(call: Call, servers: Sequence[Instance]) -> ServerView:
-    """The view for these servers: the newest faults of those that show one, and the services of their hosts."""
-    faulty = [server.uuid for server in servers if server.vm_state in _FAULTY_STATES]
-    sees_hosts = call.may(_HOST_STATUS) or call.may(_HOST_UNKNOWN)
-    faults: Mapping[str, Fault] = {}
-    services: list[Service] = []
-    now = call.plane.now()
-    down = call.plane.settings.service_down_seconds
-    if faulty or sees_hosts:
-        with call.plane.database.read() as connection:
-            faults = ledger.latest_faults(connection, faulty) if faulty else {}
-            services = _services(connection, {server.host for server in servers}) if sees_hosts else []
+    """The view for these servers: the newest faults of those that show one, and the states of their hosts."""
+    sees_host_status = call.may(_HOST_STATUS)
     return ServerView(
         call=call,
-        now=now,
+        now=call.plane.now(),
         zone=call.plane.settings.default_availability_zone,
-        faults=faults,
-        host_states={service.host: _state_of_host(service, now, down) for service in services},
+        faults=_faults(call, servers),
+        host_states=_host_states(call, servers) if sees_host_status or call.may(_HOST_UNKNOWN) else {},
         is_admin=call.is_admin,
         sees_specs=call.may(_EXTRA_SPECS),
-        sees_host_status=call.may(_HOST_STATUS),
+        sees_host_status=sees_host_status,
     )
 
 
-def _services(connection: Connection, hosts: set[str | None]) -> list[Service]:
-    """The compute services of these hosts: a few are looked up one by one, of many the whole fleet is read."""
-    if len(hosts) > _FEW_HOSTS:
-        return fleet.list_services(connection, binary=_COMPUTE)
-    named = (fleet.list_services(connection, host=host, binary=_COMPUTE) for host in hosts if host)
-    return [service for found in named for service in found]
+def _faults(call: Call, servers: Sequence[Instance]) -> Mapping[str, Fault]:
+    faulty = [server.uuid for server in servers if server.vm_state in _FAULTY_STATES]
+    if not faulty:
+        return {}
+    with call.plane.database.read() as connection:
+        return ledger.latest_faults(connection, faulty)
+
+
+def _host_states(call: Call, servers: Sequence[Instance]) -> Mapping[str, str]:
+    """The states of the servers' hosts: a few are looked up one by one, for many the whole fleet is read."""
+    hosts = {server.host for server in servers if server.host}
+    asked = list(hosts) if len(hosts) <= _FEW_HOSTS else [None]
+    with call.plane.database.read() as connection:
+        found = [each for host in asked for each in fleet.list_services(connection, host=host, binary=_COMPUTE)]
+    now, down = call.plane.now(), call.plane.settings.service_down_seconds
+    return {service.host: _state_of_host(service, now, down) for service in found}
 
 
 @lru_cache(maxsize=65536)
