@@ -120,7 +120,8 @@ class QuietPlane:
 
     def console_output(self, instance: Instance, *, lines: int | None) -> str:
         """What the test wrote there."""
-        return "".join(self.console.splitlines(keepends=True)[-(lines or 0) :])
+        written = self.console.splitlines(keepends=True)
+        return "".join(written if lines is None else written[-lines:])
 
     def find_image(self, image_id: str, caller: Caller) -> Image | None:
         """The one image."""
