@@ -1,17 +1,32 @@
-"""Changes to projects, users and grants; each takes effect on tokens that are already out."""
+"""Changes to domains, projects, users and groups; each takes effect on tokens that are already out."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Final, TypeVar
 from uuid import uuid4
 
-from kilonova.domain.accounts import Domain, Grant, Project, Role, User
-from kilonova.domain.errors import Invalid, NotFound, NotSupported
+from kilonova.domain.accounts import Domain, Group, Project, Role, User
+from kilonova.domain.errors import Forbidden, Invalid, NotFound, NotSupported
+from kilonova.identity.bodies import (
+    Body,
+    changes_in,
+    extra_in,
+    flag_in,
+    name_in,
+    refuse_moving,
+    refuse_options,
+    tags_in,
+    text_in,
+)
 from kilonova.identity.embedded import EmbeddedIdentity
 from kilonova.identity.first_start import DEFAULT_DOMAIN
 from kilonova.identity.signin import Reference
 
 _T = TypeVar("_T")
+
+_OF_ALL: Final = frozenset({"id", "name", "description", "enabled", "domain_id", "options", "links", "tags"})
+_OF_PROJECTS: Final = _OF_ALL | {"parent_id", "is_domain"}
+_OF_USERS: Final = _OF_ALL | {"password", "original_password", "email", "default_project_id", "password_expires_at"}
 
 
 class Accounts:
@@ -33,33 +48,82 @@ class Accounts:
         """A user by id."""
         return _found(self._records.find_user(user_id), "user", user_id)
 
+    def get_group(self, group_id: str) -> Group:
+        """A group by id."""
+        return _found(self._records.find_group(group_id), "group", group_id)
+
     def get_role(self, role_id: str) -> Role:
         """A role by id."""
         return _found(self._records.find_role(role_id), "role", role_id)
 
-    def list_projects_of(self, user_id: str) -> list[Project]:
-        """The projects on which a user has a role, by name."""
-        ids = {grant.project_id for grant in self._records.list_grants(user_id=user_id)}
+    def list_projects_of(self, user_id: str) -> Sequence[Project]:
+        """The projects on which a user or one of their groups has a role, by name."""
+        ids = {grant.project_id for grant in self._identity.sessions.grants_of(user_id)}
         return [project for project in self._records.list_projects() if project.id in ids]
 
-    def create_project(self, wanted: Mapping[str, Any]) -> Project:
+    def list_domains_of(self, user_id: str) -> Sequence[Domain]:
+        """The domains on which a user or one of their groups has a role, by name."""
+        ids = {grant.domain_id for grant in self._identity.sessions.grants_of(user_id)}
+        return [domain for domain in self._records.list_domains() if domain.id in ids]
+
+    def create_domain(self, wanted: Body) -> Domain:
+        """A new domain. Invalid without a usable name, Conflict where it is taken."""
+        refuse_options(wanted)
+        domain = Domain(
+            id=uuid4().hex,
+            name=name_in(wanted),
+            description=text_in(wanted, "description") or "",
+            enabled=flag_in(wanted, "enabled"),
+            extra_json=extra_in(wanted, _OF_ALL),
+        )
+        self._records.add_domain(domain)
+        return domain
+
+    def update_domain(self, domain_id: str, wanted: Body) -> Domain:
+        """Change a domain; where it is disabled, so is everybody in it, and every token of its projects."""
+        refuse_options(wanted)
+        domain = self.get_domain(domain_id)
+        extra = extra_in(wanted, _OF_ALL, domain.extra_json)
+        changed = replace(domain, **changes_in(wanted, ("description",)), extra_json=extra)
+        if domain_id == DEFAULT_DOMAIN and not changed.enabled:
+            raise Forbidden("The default domain cannot be disabled: its administrator could not enable it again.")
+        self._records.update_domain(changed)
+        self._identity.forget()
+        return changed
+
+    def delete_domain(self, domain_id: str) -> None:
+        """Take a domain away with all in it. Forbidden unless it was disabled before, as in Keystone."""
+        if self.get_domain(domain_id).enabled:
+            raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
+        self._records.delete_domain(domain_id)
+        self._identity.forget()
+
+    def create_project(self, wanted: Body) -> Project:
         """A new project. Invalid without a usable name, Conflict where it is taken."""
+        refuse_options(wanted)
         if wanted.get("is_domain") or wanted.get("parent_id") not in (None, wanted.get("domain_id") or DEFAULT_DOMAIN):
             raise NotSupported("Projects here lie flat in their domain: no project is a domain or has a parent.")
         project = Project(
             id=uuid4().hex,
             domain_id=self._domain(wanted),
-            name=_name(wanted),
-            description=_text(wanted, "description") or "",
-            enabled=_flag(wanted, "enabled"),
+            name=name_in(wanted),
+            description=text_in(wanted, "description") or "",
+            enabled=flag_in(wanted, "enabled"),
+            tags_json=tags_in(wanted),
+            extra_json=extra_in(wanted, _OF_PROJECTS),
         )
         self._records.add_project(project)
         return project
 
-    def update_project(self, project_id: str, wanted: Mapping[str, Any]) -> Project:
-        """Change name, description or enabled; a disabled project's tokens stop working."""
+    def update_project(self, project_id: str, wanted: Body) -> Project:
+        """Change a project; a disabled one's tokens stop working."""
+        refuse_options(wanted)
         project = self.get_project(project_id)
-        changed = replace(project, **_changes(wanted, ("description",)))
+        refuse_moving(wanted, project.domain_id)
+        changes = changes_in(wanted, ("description",))
+        if "tags" in wanted:
+            changes["tags_json"] = tags_in(wanted)
+        changed = replace(project, **changes, extra_json=extra_in(wanted, _OF_PROJECTS, project.extra_json))
         self._records.update_project(changed)
         self._identity.forget()
         return changed
@@ -70,84 +134,100 @@ class Accounts:
         self._records.delete_project(project_id)
         self._identity.forget()
 
-    def create_user(self, wanted: Mapping[str, Any]) -> User:
+    def create_user(self, wanted: Body) -> User:
         """A new user; without a password nobody can sign in as them. Conflict where the name is taken."""
-        password = _text(wanted, "password")
+        refuse_options(wanted)
+        password = text_in(wanted, "password")
         user = User(
             id=uuid4().hex,
             domain_id=self._domain(wanted),
-            name=_name(wanted),
+            name=name_in(wanted),
             password_hash=self._identity.passwords.hash(password) if password else None,
-            default_project_id=_text(wanted, "default_project_id"),
-            email=_text(wanted, "email"),
-            description=_text(wanted, "description") or "",
-            enabled=_flag(wanted, "enabled"),
+            default_project_id=text_in(wanted, "default_project_id"),
+            email=text_in(wanted, "email"),
+            description=text_in(wanted, "description") or "",
+            enabled=flag_in(wanted, "enabled"),
+            extra_json=extra_in(wanted, _OF_USERS),
         )
         self._records.add_user(user)
         return user
 
-    def update_user(self, user_id: str, wanted: Mapping[str, Any]) -> User:
+    def update_user(self, user_id: str, wanted: Body) -> User:
         """Change a user; a new password, or disabling, ends all their tokens."""
+        refuse_options(wanted)
         user = self.get_user(user_id)
-        changes = _changes(wanted, ("description", "email", "default_project_id"))
-        password = _text(wanted, "password")
+        refuse_moving(wanted, user.domain_id)
+        changes = changes_in(wanted, ("description", "email", "default_project_id"))
+        password = text_in(wanted, "password")
         if password:
             changes["password_hash"] = self._identity.passwords.hash(password)
-        changed = replace(user, **changes)
+        changed = replace(user, **changes, extra_json=extra_in(wanted, _OF_USERS, user.extra_json))
         self._records.update_user(changed)
         if password or not changed.enabled:
             self._records.revoke_tokens_of_user(user_id, self._identity.clock())
         self._identity.forget()
         return changed
 
-    def change_password(self, user_id: str, wanted: Mapping[str, Any]) -> None:
+    def change_password(self, user_id: str, wanted: Body) -> None:
         """A user's own change of password. Unauthenticated where the original one is wrong."""
-        original, password = _text(wanted, "original_password"), _text(wanted, "password")
+        original, password = text_in(wanted, "original_password"), text_in(wanted, "password")
         if not original or not password:
             raise Invalid("original_password and password are both needed")
         self._identity.check_password(Reference(id=user_id), original)
         self.update_user(user_id, {"password": password})
 
     def delete_user(self, user_id: str) -> None:
-        """Take a user away with their grants and tokens."""
+        """Take a user away with their grants, tokens and application credentials."""
         self.get_user(user_id)
         self._records.delete_user(user_id)
         self._identity.forget()
 
-    def create_role(self, wanted: Mapping[str, Any]) -> Role:
-        """A new role. Conflict where the name is taken."""
-        role = Role(id=uuid4().hex, name=_name(wanted), description=_text(wanted, "description") or "")
-        self._records.add_role(role)
-        return role
+    def create_group(self, wanted: Body) -> Group:
+        """A new group, empty. Conflict where the name is taken."""
+        description = text_in(wanted, "description") or ""
+        group = Group(id=uuid4().hex, domain_id=self._domain(wanted), name=name_in(wanted), description=description)
+        self._records.add_group(group)
+        return group
 
-    def grant(self, grant: Grant) -> None:
-        """Give a user a role on a project. NotFound where one of the three is not there."""
-        self._check(grant)
-        self._records.add_grant(grant)
+    def update_group(self, group_id: str, wanted: Body) -> Group:
+        """Change a group's name or description."""
+        group = self.get_group(group_id)
+        refuse_moving(wanted, group.domain_id)
+        changes = changes_in({key: wanted[key] for key in ("name", "description") if key in wanted}, ("description",))
+        changed = replace(group, **changes)
+        self._records.update_group(changed)
+        return changed
+
+    def delete_group(self, group_id: str) -> None:
+        """Take a group away; its members lose the roles that it gave them."""
+        self.get_group(group_id)
+        self._records.delete_group(group_id)
         self._identity.forget()
 
-    def take_back(self, grant: Grant) -> None:
-        """Take a role away again. NotFound where it was not granted."""
-        self._check(grant)
-        found = self._records.delete_grant(grant)
+    def add_member(self, user_id: str, group_id: str) -> None:
+        """Put a user into a group. NotFound where one of the two is not there."""
+        self.get_user(user_id)
+        self.get_group(group_id)
+        self._records.add_member(user_id, group_id)
+        self._identity.forget()
+
+    def check_member(self, user_id: str, group_id: str) -> None:
+        """NotFound unless the user is in the group."""
+        self.get_user(user_id)
+        if all(group.id != self.get_group(group_id).id for group in self._records.list_groups_of(user_id)):
+            raise _not_in(user_id, group_id)
+
+    def remove_member(self, user_id: str, group_id: str) -> None:
+        """Take a user out of a group. NotFound where they were not in it."""
+        self.get_user(user_id)
+        self.get_group(group_id)
+        found = self._records.remove_member(user_id, group_id)
         self._identity.forget()
         if not found:
-            raise NotFound(f"Could not find role assignment with role: {grant.role_id}.")
+            raise _not_in(user_id, group_id)
 
-    def list_roles_on(self, user_id: str, project_id: str) -> list[Role]:
-        """The roles granted to a user on a project, by name, implied ones not included."""
-        self.get_user(user_id)
-        self.get_project(project_id)
-        ids = {grant.role_id for grant in self._records.list_grants(user_id=user_id, project_id=project_id)}
-        return [role for role in self._records.list_roles() if role.id in ids]
-
-    def _check(self, grant: Grant) -> None:
-        self.get_user(grant.user_id)
-        self.get_project(grant.project_id)
-        self.get_role(grant.role_id)
-
-    def _domain(self, wanted: Mapping[str, Any]) -> str:
-        return self.get_domain(_text(wanted, "domain_id") or DEFAULT_DOMAIN).id
+    def _domain(self, wanted: Body) -> str:
+        return self.get_domain(text_in(wanted, "domain_id") or DEFAULT_DOMAIN).id
 
 
 def _found(record: _T | None, noun: str, record_id: str) -> _T:
@@ -156,38 +236,5 @@ def _found(record: _T | None, noun: str, record_id: str) -> _T:
     return record
 
 
-def _changes(wanted: Mapping[str, Any], texts: tuple[str, ...]) -> dict[str, Any]:
-    """The fields that a PATCH names and that may change; null empties a text."""
-    if "domain_id" in wanted:
-        raise Invalid("The domain of a record cannot be changed")
-    changes: dict[str, Any] = {key: _text(wanted, key) for key in texts if key in wanted}
-    if "description" in changes:
-        changes["description"] = changes["description"] or ""
-    if "name" in wanted:
-        changes["name"] = _name(wanted)
-    if "enabled" in wanted:
-        changes["enabled"] = _flag(wanted, "enabled")
-    return changes
-
-
-def _name(wanted: Mapping[str, Any]) -> str:
-    name = _text(wanted, "name")
-    if not name or not name.strip():
-        raise Invalid("Invalid input for field 'name': it must be a string that is not empty")
-    return name
-
-
-def _text(wanted: Mapping[str, Any], key: str) -> str | None:
-    value = wanted.get(key)
-    if value is not None and not isinstance(value, str):
-        raise Invalid(f"Invalid input for field '{key}': {value!r} is not of type 'string'")
-    if value is not None and len(value) > 255:
-        raise Invalid(f"Invalid input for field '{key}': it is longer than 255 characters")
-    return value
-
-
-def _flag(wanted: Mapping[str, Any], key: str) -> bool:
-    value = wanted.get(key, True)
-    if not isinstance(value, bool):
-        raise Invalid(f"Invalid input for field '{key}': {value!r} is not of type 'boolean'")
-    return value
+def _not_in(user_id: str, group_id: str) -> NotFound:
+    return NotFound(f"User '{user_id}' not found in group '{group_id}'.")

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,8 +27,13 @@ from kilonova.domain.errors import (
 from kilonova.identity.accounts import Accounts
 from kilonova.identity.caller import Caller
 from kilonova.identity.catalog import Catalog
+from kilonova.identity.credentials import ApplicationCredentials
 from kilonova.identity.embedded import EmbeddedIdentity
+from kilonova.identity.filters import narrowed
+from kilonova.identity.granting import Granting
+from kilonova.identity.records import IdentityRecords
 from kilonova.identity.signin import REFUSED
+from kilonova.identity.views import listing
 
 MOST_BODY_BYTES: Final = 114688
 """oslo.middleware's ``max_request_body_size``, as everywhere in OpenStack."""
@@ -56,9 +61,16 @@ class IdentityRoom:
 
     identity: EmbeddedIdentity
     accounts: Accounts
+    granting: Granting
+    credentials: ApplicationCredentials
     catalog: Catalog
     public_url: str | None = None
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_THREADS))
+
+    @property
+    def records(self) -> IdentityRecords:
+        """What is kept."""
+        return self.identity.records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +127,14 @@ class Call:
     def allowed(self, action: str, *, user_id: str | None) -> Caller:
         """Who asks, if that is an administrator or the user themself."""
         caller = self.caller()
-        if not caller.is_admin and caller.user_id != user_id:
-            raise Forbidden(f"You are not authorized to perform the requested action: identity:{action}.")
+        if not caller.administers_identity and caller.user_id != user_id:
+            raise forbidden(action)
         return caller
+
+    def listed(self, noun: str, views: Sequence[dict[str, Any]]) -> Response:
+        """A whole collection, narrowed by the filters of the query."""
+        path = str(self.request.url.path).removeprefix(str(self.request.scope.get("root_path", "")))
+        return JSONResponse(listing(noun, narrowed(views, dict(self.request.query_params)), self.here + path))
 
     def section(self, name: str) -> Mapping[str, Any]:
         """The object under a key of the body. Invalid where there is none."""
@@ -125,6 +142,11 @@ class Call:
         if not isinstance(value, dict):
             raise Invalid(f"The body must be an object with an object {name!r} in it")
         return value
+
+
+def forbidden(action: str) -> Forbidden:
+    """The refusal of an action, by the name of Keystone's rule for it."""
+    return Forbidden(f"You are not authorized to perform the requested action: identity:{action}.")
 
 
 def own_address(request: Request) -> str:

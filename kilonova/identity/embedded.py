@@ -7,46 +7,20 @@ import secrets
 import threading
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from kilonova.domain.accounts import Domain, Project, Role, Token, User
+from kilonova.domain.accounts import ApplicationCredential, Domain, Project, Target, Token, User
 from kilonova.domain.errors import NotFound, Unauthenticated
 from kilonova.domain.model import Clock, Instant, after
-from kilonova.identity.caller import ADMIN, Caller, implied
+from kilonova.identity.caller import Caller
 from kilonova.identity.passwords import GuessBrake, Passwords
 from kilonova.identity.records import IdentityRecords
-from kilonova.identity.signin import REFUSED, Reference, SignIn
+from kilonova.identity.sessions import Session, Sessions
+from kilonova.identity.signin import REFUSED, Reference, Secret, SignIn, WantedScope
 
 _LOG: Final = logging.getLogger(__name__)
 _CACHED: Final = 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """What a valid token stands for, resolved; ``roles`` has the implied ones, sorted by name."""
-
-    token: Token
-    user: User
-    user_domain: Domain
-    project: Project | None
-    project_domain: Domain | None
-    roles: tuple[Role, ...]
-
-    def caller(self) -> Caller:
-        """The same, as request handlers get it."""
-        names = frozenset(role.name for role in self.roles)
-        return Caller(
-            user_id=self.user.id,
-            user_name=self.user.name,
-            user_domain_id=self.user.domain_id,
-            project_id=self.project.id if self.project else None,
-            project_name=self.project.name if self.project else None,
-            project_domain_id=self.project.domain_id if self.project else None,
-            roles=names,
-            is_admin=ADMIN in names,
-            token_expires_at=self.token.expires_at,
-        )
 
 
 class EmbeddedIdentity:
@@ -63,6 +37,7 @@ class EmbeddedIdentity:
         self.passwords = Passwords()
         self.clock = clock
         self._token_seconds = token_seconds
+        self.sessions = Sessions(records)
         self._cache = _CallerCache(cache_seconds)
         self._brake = GuessBrake()
 
@@ -84,22 +59,23 @@ class EmbeddedIdentity:
         """A new token with what it stands for. Unauthenticated for whatever reason it is refused."""
         now = self.clock()
         base = self._base(request, now)
-        user = self._prove(request, base)
-        project = self._scope(request, user)
-        methods = (("password",) if request.user else ()) + (base.methods if base else ())
-        if base and "token" not in methods:
-            methods = ("token", *methods)
+        proof = self._check_secret(request.secret, now) if request.secret else None
+        user = self._prove(request, base, proof)
+        target = self._target(request.scope, user, base, proof)
         text = secrets.token_urlsafe(32)
         token = Token(
             digest=digest_of(text),
             user_id=user.id,
-            project_id=project.id if project else None,
-            methods=tuple(dict.fromkeys(methods)),
+            project_id=target.project_id,
+            domain_id=target.domain_id,
+            is_system=target.is_system,
+            methods=_methods(request, base),
             audit_ids=(_audit_id(), *(base.audit_ids[-1:] if base else ())),
             issued_at=now,
             expires_at=base.expires_at if base else after(now, self._token_seconds),
+            application_credential_id=proof.id if proof else base.application_credential_id if base else None,
         )
-        session = self._session(token)
+        session = self.sessions.of(token, now)
         if session is None:
             raise Unauthenticated(REFUSED)
         self.records.add_token(token)
@@ -125,17 +101,12 @@ class EmbeddedIdentity:
 
         Unauthenticated where it is wrong, the user unknown or disabled, or too many guesses were made.
         """
-        now = self.clock()
         user = self._find_user(reference)
-        name = user.id if user else f"{reference.id!r}/{reference.name!r}"[:128]
-        if self._brake.is_on(name, now):
-            raise Unauthenticated(REFUSED)
         usable = user if user and user.enabled else None
-        if not self.passwords.verify(usable.password_hash if usable else None, password) or usable is None:
-            if self._brake.failed(name, now) == 1:
-                _LOG.warning("a sign-in was refused", extra={"user": name})
+        name = user.id if user else f"{reference.id!r}/{reference.name!r}"[:128]
+        self._guess(name, usable.password_hash if usable else None, password, self.clock())
+        if usable is None:
             raise Unauthenticated(REFUSED)
-        self._brake.succeeded(name)
         if usable.password_hash and self.passwords.is_outdated(usable.password_hash):
             usable = replace(usable, password_hash=self.passwords.hash(password))
             self.records.update_user(usable)
@@ -157,15 +128,38 @@ class EmbeddedIdentity:
             raise Unauthenticated(REFUSED)
         return session.token
 
-    def _prove(self, request: SignIn, base: Token | None) -> User:
-        user = self.check_password(request.user, request.password) if request.user else None
-        if base is not None:
-            if user is not None and user.id != base.user_id:
-                raise Unauthenticated(REFUSED)
-            user = self.records.find_user(base.user_id)
-        if user is None:
+    def _guess(self, name: str, password_hash: str | None, password: str, now: Instant) -> None:
+        """Unauthenticated where the guess is wrong, or was made after too many wrong ones at this name."""
+        if self._brake.is_on(name, now):
             raise Unauthenticated(REFUSED)
-        return user
+        if not self.passwords.verify(password_hash, password):
+            if self._brake.failed(name, now) == 1:
+                _LOG.warning("a sign-in was refused", extra={"user": name})
+            raise Unauthenticated(REFUSED)
+        self._brake.succeeded(name)
+
+    def _check_secret(self, proof: Secret, now: Instant) -> ApplicationCredential:
+        credential = self._find_credential(proof)
+        name = credential.id if credential else f"{proof.id!r}/{proof.name!r}"[:128]
+        self._guess(name, credential.secret_hash if credential else None, proof.secret, now)
+        if credential is None:
+            raise Unauthenticated(REFUSED)
+        return credential
+
+    def _find_credential(self, proof: Secret) -> ApplicationCredential | None:
+        if proof.id is not None:
+            return self.records.find_application_credential(proof.id)
+        user = self._find_user(proof.user) if proof.user else None
+        mine = self.records.list_application_credentials(user.id) if user else ()
+        return next((one for one in mine if one.name == proof.name), None)
+
+    def _prove(self, request: SignIn, base: Token | None, proof: ApplicationCredential | None) -> User:
+        """The one user of whom all that was sent is proof."""
+        found = [self.check_password(request.user, request.password)] if request.user else []
+        found += [user for user_id in _users(base, proof) if (user := self.records.find_user(user_id))]
+        if len({user.id for user in found}) != 1:
+            raise Unauthenticated(REFUSED)
+        return found[0]
 
     def _find_user(self, reference: Reference) -> User | None:
         if reference.id is not None:
@@ -178,17 +172,33 @@ class EmbeddedIdentity:
             return self.records.find_domain(reference.domain_id)
         return self.records.find_domain_by_name(reference.domain_name or "")
 
-    def _scope(self, request: SignIn, user: User) -> Project | None:
-        if request.project is not None:
-            project = self._find_project(request.project)
+    def _target(
+        self, wanted: WantedScope, user: User, base: Token | None, proof: ApplicationCredential | None
+    ) -> Target:
+        if proof:
+            return Target(project_id=proof.project_id)
+        target = self._named_target(wanted, user)
+        if base and base.application_credential_id is not None and target != base.target:
+            raise Unauthenticated(REFUSED)  # what a credential is good for, its tokens cannot widen
+        return target
+
+    def _named_target(self, wanted: WantedScope, user: User) -> Target:
+        if wanted.project is not None:
+            project = self._find_project(wanted.project)
             if project is None:
                 raise Unauthenticated(REFUSED)
-            return project
-        if request.unscoped or user.default_project_id is None:
-            return None
+            return Target(project_id=project.id)
+        if wanted.domain is not None:
+            domain = self._find_domain(wanted.domain)
+            if domain is None:
+                raise Unauthenticated(REFUSED)
+            return Target(domain_id=domain.id)
+        if wanted.is_system or wanted.unscoped or user.default_project_id is None:
+            return Target(is_system=wanted.is_system)
+        default = Target(project_id=user.default_project_id)
         project = self.records.find_project(user.default_project_id)
-        usable = project and project.enabled and self._roles(user, project)
-        return project if usable else None
+        usable = project and project.enabled and self.sessions.roles_on(user.id, default)
+        return default if usable else Target()
 
     def _find_project(self, reference: Reference) -> Project | None:
         if reference.id is not None:
@@ -200,30 +210,7 @@ class EmbeddedIdentity:
         token = self.records.find_token(digest)
         if token is None or token.revoked_at is not None or token.expires_at <= now:
             return None
-        return self._session(token)
-
-    def _session(self, token: Token) -> Session | None:
-        """What the token stands for today; None where its user, project or domain is disabled, or has no role."""
-        user = self.records.find_user(token.user_id)
-        user_domain = self.records.find_domain(user.domain_id) if user else None
-        if user is None or user_domain is None or not (user.enabled and user_domain.enabled):
-            return None
-        session = Session(token=token, user=user, user_domain=user_domain, project=None, project_domain=None, roles=())
-        return session if token.project_id is None else self._scoped(session, token.project_id)
-
-    def _scoped(self, session: Session, project_id: str) -> Session | None:
-        project = self.records.find_project(project_id)
-        domain = self.records.find_domain(project.domain_id) if project else None
-        if project is None or domain is None or not (project.enabled and domain.enabled):
-            return None
-        roles = self._roles(session.user, project)
-        return replace(session, project=project, project_domain=domain, roles=roles) if roles else None
-
-    def _roles(self, user: User, project: Project) -> tuple[Role, ...]:
-        granted = {grant.role_id for grant in self.records.list_grants(user_id=user.id, project_id=project.id)}
-        roles = self.records.list_roles()
-        names = implied(role.name for role in roles if role.id in granted)
-        return tuple(role for role in roles if role.name in names)
+        return self.sessions.of(token, now)
 
 
 class _CallerCache:
@@ -262,6 +249,20 @@ class _CallerCache:
 def digest_of(token: str) -> str:
     """What is kept of a token: its SHA-256 in hex."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _methods(request: SignIn, base: Token | None) -> tuple[str, ...]:
+    """How the user proved who they are, now and when they got the token that this one is made from."""
+    methods: list[str] = ["password"] if request.user else []
+    if request.secret:
+        methods.append("application_credential")
+    if base:
+        methods += base.methods if "token" in base.methods else ("token", *base.methods)
+    return tuple(dict.fromkeys(methods))
+
+
+def _users(base: Token | None, proof: ApplicationCredential | None) -> list[str]:
+    return [one.user_id for one in (base, proof) if one is not None]
 
 
 def _audit_id() -> str:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from kilonova.domain.accounts import Domain, Grant, Project, Role, User
+from kilonova.domain.accounts import Domain, Grant, Project, Role, RoleInference, User
+from kilonova.identity.caller import IMPLIES
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.records import IdentityRecords
 
@@ -27,7 +28,7 @@ class Bootstrapped:
 
 
 def bootstrap_identity(records: IdentityRecords, *, password: str) -> Bootstrapped:
-    """Make what is missing of: domain Default, the roles, projects admin and demo, user admin on both.
+    """Make what is missing: domain Default, the roles, projects admin and demo, user admin on both and the system.
 
     Idempotent: an administrator who exists keeps their password and whatever was changed about them since.
     """
@@ -42,19 +43,24 @@ def bootstrap_identity(records: IdentityRecords, *, password: str) -> Bootstrapp
         hashed = Passwords().hash(password)
         user = User(id=uuid4().hex, domain_id=DEFAULT_DOMAIN, name="admin", password_hash=hashed)
         projects = (admin_project.id, demo_project.id)
-        records.add_user(user, [Grant(user_id=user.id, project_id=p, role_id=roles["admin"]) for p in projects])
+        grants = [Grant(user_id=user.id, project_id=project_id, role_id=roles["admin"]) for project_id in projects]
+        records.add_user(user, [*grants, Grant(user_id=user.id, is_system=True, role_id=roles["admin"])])
     return Bootstrapped(
         admin_user_id=user.id, admin_project_id=admin_project.id, demo_project_id=demo_project.id, created=created
     )
 
 
 def _ensure_roles(records: IdentityRecords) -> dict[str, str]:
+    """The ids of the roles by name. One that is made anew brings and is brought as at first, whatever it was before."""
     ids = {role.name: role.id for role in records.list_roles()}
-    for name in ROLES:
-        if name not in ids:
-            role = Role(id=uuid4().hex, name=name)
-            records.add_role(role)
-            ids[name] = role.id
+    missing = [name for name in ROLES if name not in ids]
+    for name in missing:
+        role = Role(id=uuid4().hex, name=name)
+        records.add_role(role)
+        ids[name] = role.id
+    for prior, implied in IMPLIES.items():
+        if prior in missing or implied in missing:
+            records.add_inference(RoleInference(prior_role_id=ids[prior], implied_role_id=ids[implied]))
     return ids
 
 

@@ -11,14 +11,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from kilonova.domain.errors import Forbidden, NotFound
-from kilonova.identity import people
+from kilonova.domain.errors import Forbidden, NotFound, NotSupported
+from kilonova.identity import people, roles
 from kilonova.identity.accounts import Accounts
-from kilonova.identity.call import Call, IdentityRoom, endpoint, envelope, framed
+from kilonova.identity.call import Call, IdentityRoom, endpoint, envelope, forbidden, framed
 from kilonova.identity.catalog import Catalog
+from kilonova.identity.credentials import ApplicationCredentials
 from kilonova.identity.embedded import EmbeddedIdentity
+from kilonova.identity.granting import Granting
 from kilonova.identity.signin import read_sign_in
-from kilonova.identity.views import listing, project_view, token_view, version_view
+from kilonova.identity.views import domain_view, listing, project_view, token_view, version_view
 
 
 def identity_app(identity: EmbeddedIdentity, *, catalog: Catalog, public_url: str | None = None) -> Starlette:
@@ -27,10 +29,17 @@ def identity_app(identity: EmbeddedIdentity, *, catalog: Catalog, public_url: st
     ``public_url`` is the scheme and host to hand out in links and in the catalog; by default those by which the
     client asked, so that the catalog works through any address.
     """
-    room = IdentityRoom(identity=identity, accounts=Accounts(identity), catalog=catalog, public_url=public_url)
-    routes = [
-        Route(path, endpoint(handler, room), methods=[method]) for method, path, handler in (*_ROUTES, *people.ROUTES)
-    ]
+    accounts = Accounts(identity)
+    room = IdentityRoom(
+        identity=identity,
+        accounts=accounts,
+        granting=Granting(identity, accounts),
+        credentials=ApplicationCredentials(identity, accounts),
+        catalog=catalog,
+        public_url=public_url,
+    )
+    table = (*_ROUTES, *people.ROUTES, *roles.ROUTES)
+    routes = [Route(path, endpoint(handler, room), methods=[method]) for method, path, handler in table]
     app = _Mounted(routes=routes, exception_handlers={HTTPException: _unrouted})
     app.router.redirect_slashes = False
     return app
@@ -86,11 +95,11 @@ def _subject(call: Call, action: str) -> str:
     subject = call.request.headers.get("x-subject-token")
     if not subject:
         raise NotFound("Could not find token.")
-    may_all = caller.is_admin or (action == "validate_token" and "service" in caller.roles)
+    may_all = caller.administers_identity or (action == "validate_token" and "service" in caller.roles)
     if subject == call.token or may_all:
         return subject
     if call.room.identity.show(subject).user.id != caller.user_id:
-        raise Forbidden(f"You are not authorized to perform the requested action: identity:{action}.")
+        raise forbidden(action)
     return subject
 
 
@@ -101,13 +110,22 @@ def _auth_projects(call: Call) -> Response:
 
 
 def _auth_domains(call: Call) -> Response:
-    """Domains on which the caller has a role: none, since roles are granted on projects only."""
-    call.caller()
-    return JSONResponse(listing("domains", [], f"{call.here}/v3/auth/domains"))
+    """Domains on which the caller has a role."""
+    domains = call.room.accounts.list_domains_of(call.caller().user_id)
+    views = [domain_view(domain, call.here) for domain in domains if domain.enabled]
+    return JSONResponse(listing("domains", views, f"{call.here}/v3/auth/domains"))
+
+
+def _auth_system(call: Call) -> Response:
+    """Whether the caller has a role on the system."""
+    grants = call.room.identity.sessions.grants_of(call.caller().user_id)
+    views = [{"all": True}] if any(grant.is_system for grant in grants) else []
+    return JSONResponse(listing("system", views, f"{call.here}/v3/auth/system"))
 
 
 def _auth_catalog(call: Call) -> Response:
-    if call.caller().project_id is None:
+    caller = call.caller()
+    if caller.project_id is None and caller.domain_id is None and not caller.is_system:
         raise Forbidden("An unscoped token has no service catalog; ask for a token of a project.")
     view = call.room.catalog.as_token_part(call.base)
     return JSONResponse(listing("catalog", view, f"{call.here}/v3/auth/catalog"))
@@ -153,6 +171,11 @@ def _region(call: Call) -> Response:
     return _one(call, "region", call.room.catalog.list_regions())
 
 
+def _fixed(call: Call) -> Response:
+    call.admin("update_endpoint")
+    raise NotSupported("The catalog is made from the settings when the cloud starts; it is not changed here.")
+
+
 def _one(call: Call, noun: str, views: list[dict[str, object]]) -> Response:
     wanted = call.path("id")
     for view in views:
@@ -170,6 +193,7 @@ _ROUTES: Final[tuple[tuple[str, str, Callable[[Call], Response]], ...]] = (
     ("DELETE", "/v3/auth/tokens", _revoke_token),
     ("GET", "/v3/auth/projects", _auth_projects),
     ("GET", "/v3/auth/domains", _auth_domains),
+    ("GET", "/v3/auth/system", _auth_system),
     ("GET", "/v3/auth/catalog", _auth_catalog),
     ("GET", "/v3/services", _services),
     ("GET", "/v3/services/{id}", _service),
@@ -177,4 +201,10 @@ _ROUTES: Final[tuple[tuple[str, str, Callable[[Call], Response]], ...]] = (
     ("GET", "/v3/endpoints/{id}", _endpoint),
     ("GET", "/v3/regions", _regions),
     ("GET", "/v3/regions/{id}", _region),
+    *(("POST", f"/v3/{noun}", _fixed) for noun in ("services", "endpoints", "regions")),
+    *(
+        (method, f"/v3/{noun}/{{id}}", _fixed)
+        for noun in ("services", "endpoints", "regions")
+        for method in ("PATCH", "PUT", "DELETE")
+    ),
 )

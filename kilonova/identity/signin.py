@@ -1,13 +1,15 @@
-"""The body of ``POST /v3/auth/tokens``, read: who claims to be whom, and on behalf of which project."""
+"""The body of ``POST /v3/auth/tokens``, read: who claims to be whom, and what the token is to be good for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from kilonova.domain.errors import Invalid, NotSupported, Unauthenticated
+from kilonova.domain.errors import Forbidden, Invalid, NotSupported, Unauthenticated
 
 REFUSED = "The request you have made requires authentication."
 """What every failed sign-in says, so that it does not tell what was wrong."""
+
+_METHODS: Final = ("password", "token", "application_credential")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,38 +23,73 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """Proof by an application credential: by its id, or by its name and its user."""
+
+    id: str | None
+    name: str | None
+    user: Reference | None
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedScope:
+    """What the token is to be good for. With nothing given, the user's default project, unless ``unscoped``."""
+
+    project: Reference | None = None
+    domain: Reference | None = None
+    is_system: bool = False
+    unscoped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
     """A request for a token: proofs of who asks, and the scope wanted.
 
-    At least one of ``user`` (with ``password``) and ``token`` is there. ``project`` is None where none was named;
-    ``unscoped`` says that none is wanted, not even the user's default one.
+    At least one of ``user`` (with ``password``), ``token`` and ``secret`` is there.
     """
 
     user: Reference | None
     password: str
     token: str | None
-    project: Reference | None
-    unscoped: bool
+    secret: Secret | None = None
+    scope: WantedScope = WantedScope()
 
 
 def read_sign_in(body: Any) -> SignIn:
     """The request in a decoded body.
 
-    Invalid where the body is not of the form; Unauthenticated for a method that is not offered, as in Keystone;
-    NotSupported for a scope that is not.
+    Invalid where the body is not of the form; Unauthenticated for a method that is not offered, and Forbidden for a
+    scope beside an application credential, both as in Keystone; NotSupported for the scope of a trust.
     """
     auth = _mapping(_mapping(body, "").get("auth"), "auth")
     identity = _mapping(auth.get("identity"), "auth.identity")
     methods = identity.get("methods")
     if not isinstance(methods, list) or not methods:
-        raise Invalid("auth.identity.methods must be a list with at least one method: password, token")
+        raise Invalid(f"auth.identity.methods must be a list with at least one method: {', '.join(_METHODS)}")
     for method in methods:
-        if method not in ("password", "token"):
+        if method not in _METHODS:
             raise Unauthenticated("Attempted to authenticate with an unsupported method.")
     user, password = _password(identity) if "password" in methods else (None, "")
     token = _text(_mapping(identity.get("token"), "auth.identity.token"), "id") if "token" in methods else None
-    project, unscoped = _scope(auth.get("scope"))
-    return SignIn(user=user, password=password, token=token, project=project, unscoped=unscoped)
+    secret = _secret(identity) if "application_credential" in methods else None
+    if secret and auth.get("scope") is not None:
+        raise Forbidden(
+            "Error authenticating with application credential: Application credentials cannot request a scope."
+        )
+    return SignIn(user=user, password=password, token=token, secret=secret, scope=_scope(auth.get("scope")))
+
+
+def _secret(identity: Mapping[str, Any]) -> Secret:
+    where = "auth.identity.application_credential"
+    section = _mapping(identity.get("application_credential"), where)
+    id, name = _optional(section, "id"), _optional(section, "name")
+    if id is None and name is None:
+        raise Invalid(f"{where} needs an id, or a name and a user")
+    user = None
+    if id is None:
+        user = _reference(_mapping(section.get("user"), f"{where}.user"), f"{where}.user")
+    return Secret(id=id, name=name, user=user, secret=_text(section, "secret"))
 
 
 def _password(identity: Mapping[str, Any]) -> tuple[Reference, str]:
@@ -61,17 +98,28 @@ def _password(identity: Mapping[str, Any]) -> tuple[Reference, str]:
     return _reference(user, "auth.identity.password.user"), _text(user, "password")
 
 
-def _scope(scope: Any) -> tuple[Reference | None, bool]:
+def _scope(scope: Any) -> WantedScope:
     if scope is None:
-        return None, False
+        return WantedScope()
     if scope == "unscoped" or (isinstance(scope, dict) and "unscoped" in scope):
-        return None, True
+        return WantedScope(unscoped=True)
     scope = _mapping(scope, "auth.scope")
     if "project" in scope:
-        return _reference(_mapping(scope["project"], "auth.scope.project"), "auth.scope.project"), False
-    raise NotSupported(
-        "Tokens here are scoped to a project, or unscoped; domain, system and trust scopes are not offered."
-    )
+        return WantedScope(project=_reference(_mapping(scope["project"], "auth.scope.project"), "auth.scope.project"))
+    if "domain" in scope:
+        return WantedScope(domain=_domain(_mapping(scope["domain"], "auth.scope.domain")))
+    if "system" in scope:
+        if _mapping(scope["system"], "auth.scope.system").get("all") is not True:
+            raise Invalid("auth.scope.system.all must be true: the system is only there as a whole")
+        return WantedScope(is_system=True)
+    raise NotSupported("Tokens here are scoped to a project, a domain or the system; trust scopes are not offered.")
+
+
+def _domain(section: Mapping[str, Any]) -> Reference:
+    reference = Reference(domain_id=_optional(section, "id"), domain_name=_optional(section, "name"))
+    if reference.domain_id is None and reference.domain_name is None:
+        raise Invalid("auth.scope.domain needs an id or a name")
+    return reference
 
 
 def _reference(section: Mapping[str, Any], where: str) -> Reference:

@@ -5,30 +5,28 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import RowMapping, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from kilonova.domain.accounts import Domain, Grant, Project, Role, Token, User
+from kilonova.domain.accounts import ApplicationCredential, Domain, Grant, Group, Project, Role, Token, User
 from kilonova.domain.errors import Conflict
 from kilonova.domain.model import Instant
-from kilonova.store.database import Database
+from kilonova.store.grants import StoredGrants, insert_grant
 from kilonova.store.schema_identity import (
-    id_assignments,
+    id_application_credentials,
     id_domains,
+    id_groups,
     id_projects,
     id_roles,
     id_tokens,
     id_users,
 )
 
-_T = TypeVar("_T", Domain, Project, Role, User)
+_T = TypeVar("_T", Domain, Project, Role, User, Group)
 
 
-class StoredIdentity:
+class StoredIdentity(StoredGrants):
     """Each method is one transaction; ``add_*`` and ``update_*`` raise Conflict where an id or name is taken."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def find_domain(self, domain_id: str) -> Domain | None:
         """The domain of this id."""
@@ -45,6 +43,17 @@ class StoredIdentity:
     def add_domain(self, domain: Domain) -> None:
         """Keep a new domain."""
         self._add(id_domains, domain, "domain")
+
+    def update_domain(self, domain: Domain) -> None:
+        """Write the record of this id."""
+        self._update(id_domains, domain, "domain")
+
+    def delete_domain(self, domain_id: str) -> None:
+        """Take it away with its projects, users and groups, and with them their grants and tokens."""
+        with self._database.transaction() as tx:
+            for table in (id_projects, id_users, id_groups):
+                tx.connection.execute(delete(table).where(table.c.domain_id == domain_id))
+            tx.connection.execute(delete(id_domains).where(id_domains.c.id == domain_id))
 
     def find_project(self, project_id: str) -> Project | None:
         """The project of this id."""
@@ -68,10 +77,7 @@ class StoredIdentity:
 
     def delete_project(self, project_id: str) -> None:
         """Take it away; its grants and tokens go with it."""
-        with self._database.transaction() as tx:
-            tx.connection.execute(delete(id_tokens).where(id_tokens.c.project_id == project_id))
-            tx.connection.execute(delete(id_assignments).where(id_assignments.c.project_id == project_id))
-            tx.connection.execute(delete(id_projects).where(id_projects.c.id == project_id))
+        self._delete(id_projects, project_id)
 
     def find_user(self, user_id: str) -> User | None:
         """The user of this id."""
@@ -91,7 +97,7 @@ class StoredIdentity:
             with self._database.transaction() as tx:
                 tx.connection.execute(insert(id_users).values(asdict(user)))
                 for grant in grants:
-                    tx.connection.execute(insert(id_assignments).values(asdict(grant)))
+                    insert_grant(tx.connection, grant)
         except IntegrityError as error:
             raise _taken("user", user.name) from error
 
@@ -101,10 +107,27 @@ class StoredIdentity:
 
     def delete_user(self, user_id: str) -> None:
         """Take it away; its grants and tokens go with it."""
-        with self._database.transaction() as tx:
-            tx.connection.execute(delete(id_tokens).where(id_tokens.c.user_id == user_id))
-            tx.connection.execute(delete(id_assignments).where(id_assignments.c.user_id == user_id))
-            tx.connection.execute(delete(id_users).where(id_users.c.id == user_id))
+        self._delete(id_users, user_id)
+
+    def find_group(self, group_id: str) -> Group | None:
+        """The group of this id."""
+        return self._find(Group, id_groups, id=group_id)
+
+    def list_groups(self) -> Sequence[Group]:
+        """Every group, by name."""
+        return self._list(Group, id_groups)
+
+    def add_group(self, group: Group) -> None:
+        """Keep a new group."""
+        self._add(id_groups, group, "group")
+
+    def update_group(self, group: Group) -> None:
+        """Write the record of this id."""
+        self._update(id_groups, group, "group")
+
+    def delete_group(self, group_id: str) -> None:
+        """Take it away; its memberships and grants go with it."""
+        self._delete(id_groups, group_id)
 
     def find_role(self, role_id: str) -> Role | None:
         """The role of this id."""
@@ -118,30 +141,40 @@ class StoredIdentity:
         """Keep a new role."""
         self._add(id_roles, role, "role")
 
-    def list_grants(self, *, user_id: str | None = None, project_id: str | None = None) -> Sequence[Grant]:
-        """The grants of a user, on a project, or both; all where neither is given."""
-        table = id_assignments
-        query = select(table).order_by(table.c.project_id, table.c.user_id, table.c.role_id)
-        if user_id is not None:
-            query = query.where(table.c.user_id == user_id)
-        if project_id is not None:
-            query = query.where(table.c.project_id == project_id)
-        with self._database.read() as connection:
-            return [Grant(**row) for row in connection.execute(query).mappings()]
+    def update_role(self, role: Role) -> None:
+        """Write the record of this id."""
+        self._update(id_roles, role, "role")
 
-    def add_grant(self, grant: Grant) -> None:
-        """Grant it; granting twice is granting once."""
+    def delete_role(self, role_id: str) -> None:
+        """Take it away; its grants and inferences go with it."""
+        self._delete(id_roles, role_id)
+
+    def find_application_credential(self, credential_id: str) -> ApplicationCredential | None:
+        """The application credential of this id."""
+        table = id_application_credentials
+        with self._database.read() as connection:
+            row = connection.execute(select(table).where(table.c.id == credential_id)).mappings().first()
+        return None if row is None else _credential(row)
+
+    def list_application_credentials(self, user_id: str) -> Sequence[ApplicationCredential]:
+        """Those of a user, by name."""
+        table = id_application_credentials
+        with self._database.read() as connection:
+            rows = connection.execute(select(table).where(table.c.user_id == user_id).order_by(table.c.name))
+            return [_credential(row) for row in rows.mappings()]
+
+    def add_application_credential(self, credential: ApplicationCredential) -> None:
+        """Keep a new one."""
+        values = asdict(credential) | {"role_ids": json.dumps(credential.role_ids)}
         try:
             with self._database.transaction() as tx:
-                if not _has_grant(tx.connection, grant):
-                    tx.connection.execute(insert(id_assignments).values(asdict(grant)))
+                tx.connection.execute(insert(id_application_credentials).values(values))
         except IntegrityError as error:
-            raise Conflict("The user, the project or the grant was changed at the same time; try again.") from error
+            raise _taken("application_credential", credential.name) from error
 
-    def delete_grant(self, grant: Grant) -> bool:
-        """Take it away; False where there was none."""
-        with self._database.transaction() as tx:
-            return tx.connection.execute(delete(id_assignments).where(*_is_grant(grant))).rowcount > 0
+    def delete_application_credential(self, credential_id: str) -> None:
+        """Take it away; its tokens go with it."""
+        self._delete(id_application_credentials, credential_id)
 
     def find_token(self, digest: str) -> Token | None:
         """The token of this digest, whatever became of it."""
@@ -178,6 +211,11 @@ class StoredIdentity:
         with self._database.transaction() as tx:
             return tx.connection.execute(delete(id_tokens).where(id_tokens.c.expires_at < before)).rowcount
 
+    def _delete(self, table: Table, record_id: str) -> None:
+        """Delete a row; the database deletes what refers to it."""
+        with self._database.transaction() as tx:
+            tx.connection.execute(delete(table).where(table.c.id == record_id))
+
     def _find(self, kind: type[_T], table: Table, **equals: str) -> _T | None:
         query = select(table).where(*(table.c[key] == value for key, value in equals.items()))
         with self._database.read() as connection:
@@ -203,12 +241,8 @@ class StoredIdentity:
             raise _taken(noun, record.name) from error
 
 
-def _is_grant(grant: Grant) -> tuple[Any, ...]:
-    return tuple(id_assignments.c[key] == value for key, value in asdict(grant).items())
-
-
-def _has_grant(connection: Connection, grant: Grant) -> bool:
-    return connection.execute(select(id_assignments.c.role_id).where(*_is_grant(grant))).first() is not None
+def _credential(row: RowMapping) -> ApplicationCredential:
+    return ApplicationCredential(**{**row, "role_ids": tuple(json.loads(row["role_ids"]))})
 
 
 def _taken(noun: str, name: str) -> Conflict:
