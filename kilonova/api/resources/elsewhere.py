@@ -123,7 +123,6 @@ _LATER: Final = (
     _Later("GET", "/os-hosts/{host}/startup", "os-hosts", _API + "os-hosts:start", until="2.42"),
     _Later("PUT", "/os-quota-sets/{project_id}", "quotas of single projects", _API + "os-quota-sets:update"),
     _Later("DELETE", "/os-quota-sets/{project_id}", "quotas of single projects", _API + "os-quota-sets:delete"),
-    _Later("GET", "/os-quota-class-sets/{name}", "quota classes", _API + "os-quota-class-sets:show"),
     _Later("PUT", "/os-quota-class-sets/{name}", "quota classes", _API + "os-quota-class-sets:update"),
     _Later("GET", "/os-simple-tenant-usage", "usage reports", _API + "os-simple-tenant-usage:list"),
     _Later("GET", "/os-simple-tenant-usage/{project_id}", "usage reports", _API + "os-simple-tenant-usage:show"),

@@ -1,4 +1,4 @@
-"""``/limits`` and ``/os-quota-sets``: what a project may have, and has (contract §4)."""
+"""``/limits``, ``/os-quota-sets`` and ``/os-quota-class-sets``: what a project may have, and has (contract §4)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from kilonova.api.call import Call
 from kilonova.api.routes import One, Target, route
-from kilonova.api.schemas.types import STRING, param, query
+from kilonova.api.schemas.types import NOTHING, STRING, param, query
 from kilonova.api.shape import Field, Shape, field
 from kilonova.domain.quota import UNLIMITED, Usage
-from kilonova.store import instances
+from kilonova.store import instances, server_groups
 from kilonova.wire.version import Span
 
 _OTHER: Final = "os_compute_api:limits:other_project"
@@ -18,11 +18,16 @@ _RULE: Final = "os_compute_api:os-quota-sets:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The limits of a project by Nova's names, and what it uses of them."""
+    """The limits of a project (or of a class) by Nova's names, and what it uses of them."""
 
     project_id: str
     limits: dict[str, int]
     used: Usage
+    server_groups: int = 0
+
+    def in_use(self, name: str) -> int:
+        """How much of a resource is used, 0 for one that is not counted (contract §4.3)."""
+        return self.server_groups if name == "server_groups" else getattr(self.used, name, 0)
 
 
 def _limit(name: str) -> Callable[[Allowance], int]:
@@ -51,7 +56,7 @@ ABSOLUTE: Final = Shape(
     field("totalInstancesUsed", lambda allowance: allowance.used.instances),
     field("totalCoresUsed", lambda allowance: allowance.used.cores),
     field("totalRAMUsed", lambda allowance: allowance.used.ram),
-    field("totalServerGroupsUsed", _always(0)),
+    field("totalServerGroupsUsed", "server_groups"),
     field("totalFloatingIpsUsed", _always(0), until="2.35"),
     field("totalSecurityGroupsUsed", _always(0), until="2.35"),
 )
@@ -80,8 +85,6 @@ _RESOURCES: Final[dict[str, tuple[str | None, str | None]]] = {
 }
 """Every resource of a quota set: the setting that limits it (None: nothing does), and the last version with it."""
 
-_IN_USE: Final = frozenset({"instances", "cores", "ram"})
-
 
 def _value(name: str, setting: str | None) -> Callable[[Allowance], int]:
     del name
@@ -91,7 +94,7 @@ def _value(name: str, setting: str | None) -> Callable[[Allowance], int]:
 def _detail(name: str, setting: str | None) -> Callable[[Allowance], Any]:
     def detail(allowance: Allowance) -> dict[str, int]:
         limit = UNLIMITED if setting is None else allowance.limits[setting]
-        return {"limit": limit, "in_use": getattr(allowance.used, name) if name in _IN_USE else 0, "reserved": 0}
+        return {"limit": limit, "in_use": allowance.in_use(name), "reserved": 0}
 
     return detail
 
@@ -104,6 +107,19 @@ def _fields(get: Callable[[str, str | None], Callable[[Allowance], Any]]) -> tup
 
 QUOTA_SET: Final = Shape("quota_set", *_fields(_value))
 QUOTA_DETAIL: Final = Shape("quota_set", *_fields(_detail))
+
+
+def _of_class(name: str, setting: str | None, end: str | None) -> Field:
+    """A class has networks longer than a project, and groups of servers later (contract §4.4)."""
+    begin = "2.50" if name.startswith("server_group") else "2.1"
+    return Field(key=name, get=_value(name, setting), span=Span.of(begin, "2.49" if end == "2.35" else end))
+
+
+QUOTA_CLASS: Final = Shape(
+    "quota_class_set",
+    field("id", "project_id"),
+    *(_of_class(name, setting, end) for name, (setting, end) in _RESOURCES.items()),
+)
 
 
 def limits(call: Call) -> Allowance:
@@ -129,6 +145,11 @@ def quota_defaults(call: Call) -> Allowance:
     return Allowance(project_id=call.params["project_id"], limits=dict(call.plane.settings.limits), used=Usage())
 
 
+def quota_class(call: Call) -> Allowance:
+    """``GET /os-quota-class-sets/{name}``: whatever it is called, its limits are the settings'."""
+    return Allowance(project_id=call.params["name"], limits=dict(call.plane.settings.limits), used=Usage())
+
+
 def _of_project(call: Call, rule: str) -> Allowance:
     project_id = call.params["project_id"]
     call.check(rule, project_id=project_id)
@@ -138,7 +159,9 @@ def _of_project(call: Call, rule: str) -> Allowance:
 def _allowance(call: Call, project_id: str, *, user_id: str | None = None) -> Allowance:
     with call.plane.database.read() as connection:
         used = instances.project_usage(connection, project_id, user_id)
-    return Allowance(project_id=project_id, limits=dict(call.plane.settings.limits), used=used)
+        groups = server_groups.count_server_groups(connection, project_id)
+    limits = dict(call.plane.settings.limits)
+    return Allowance(project_id=project_id, limits=limits, used=used, server_groups=groups)
 
 
 _BY_USER: Final = query(param("user_id", STRING), strict="2.75")
@@ -172,4 +195,12 @@ ROUTES: Final = (
         returns=One(shape=QUOTA_DETAIL),
     ),
     route("GET", _SETS + "/defaults", quota_defaults, policy=_RULE + "defaults", returns=One(shape=QUOTA_SET)),
+    route(
+        "GET",
+        "/os-quota-class-sets/{name}",
+        quota_class,
+        policy="os_compute_api:os-quota-class-sets:show",
+        query=NOTHING,
+        returns=One(shape=QUOTA_CLASS),
+    ),
 )
