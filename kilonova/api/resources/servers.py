@@ -14,7 +14,7 @@ from kilonova.api.resources.server_listing import listed
 from kilonova.api.resources.server_views import BRIEF, CREATED, DETAIL, FULL, UPDATED, view_of
 from kilonova.api.routes import Many, One, route
 from kilonova.api.schemas import servers as schemas
-from kilonova.api.schemas.types import NOTHING, integer, truth
+from kilonova.api.schemas.types import NOTHING, flavor_id, integer, truth
 from kilonova.domain.errors import Invalid, NotSupported, QuotaExceeded
 from kilonova.domain.model import Instance
 from kilonova.network.embedded import FlatNetwork
@@ -138,7 +138,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         raise Invalid("Cannot specify a hostname when creating more than one server.")
     return ServerOrder(
         name=wanted["name"].strip(),
-        flavorid=str(wanted["flavorRef"]),
+        flavorid=flavor_id(wanted["flavorRef"]),
         project_id=call.caller.project_id or "",
         user_id=call.caller.user_id,
         image_id=wanted.get("imageRef") or None,

@@ -42,7 +42,7 @@ METADATA: Final[Json] = {
 }
 DISK_CONFIG: Final[Json] = {"type": "string", "enum": ["AUTO", "MANUAL"]}
 IMAGE_REF: Final[Json] = {"type": "string", "format": "uuid"}
-FLAVOR_REF: Final[Json] = {"type": ["string", "integer"], "pattern": "^[a-zA-Z0-9. _-]*$", "minLength": 1}
+FLAVOR_REF: Final[Json] = {"type": ["string", "integer"], "minLength": 1}
 TAG: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}
 
 
@@ -57,6 +57,11 @@ def integer(name: str, value: int | str, *, least: int = 0) -> int:
     if not least <= found <= MOST:
         raise Invalid(f"Invalid input for field/attribute {name}. Value: {value}. It must be {least} to {MOST}.")
     return found
+
+
+def flavor_id(reference: str | int) -> str:
+    """The id that a value of ``FLAVOR_REF`` means: itself, or the last part of the flavor's URL."""
+    return str(reference).split("?")[0].rsplit("/", 1)[-1]
 
 
 def the(properties: Json, *, required: tuple[str, ...] = (), extra: bool = False) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def test_a_bad_body_is_refused_with_a_real_novas_sentence(cloud: ApiCloud, versi
         ({"imageRef": "nonsense"}, "Invalid input for field/attribute imageRef. Value: nonsense."),
         ({"metadata": {"a": 1}}, "Invalid input for field/attribute a. Value: 1. 1 is not of type 'string'"),
         ({"metadata": {"a/b": "x"}}, "does not match any of the regexes"),
-        ({"user_data": "no base 64!"}, "is not a 'base64'"),
+        ({"user_data": "base 64?"}, "is not a 'base64'"),
         ({"config_drive": "maybe"}, "'maybe' is not one of"),
         ({"min_count": 0}, "0 is less than the minimum of 1"),
         ({"accessIPv4": "::1"}, "is not a 'ipv4'"),
@@ -134,9 +134,14 @@ def test_there_is_one_security_group(cloud: ApiCloud) -> None:
     assert _complaint(_create(cloud, security_groups=[{"name": "web"}])) == text
 
 
-def test_a_flavor_is_named_by_its_id_which_may_be_a_number(cloud: ApiCloud) -> None:
-    assert "does not match" in _complaint(_create(cloud, flavorRef="http://x/flavors/1"))
+def test_a_flavor_is_named_by_its_id_which_may_be_a_number_or_by_its_url(cloud: ApiCloud) -> None:
     assert _create(cloud, flavorRef=1).status_code == 202
+    assert _create(cloud, flavorRef="http://x/flavors/1").status_code == 202
+    assert "Flavor nine could not be found." in _complaint(_create(cloud, flavorRef="http://x/flavors/nine"))
+
+
+def test_what_base_64_does_not_know_is_passed_over(cloud: ApiCloud) -> None:
+    assert _create(cloud, user_data="I2Ns b3Vk\nLWNv bmZpZwo=").status_code == 202
 
 
 def test_only_an_administrator_forces_a_host(cloud: ApiCloud) -> None:
