@@ -178,7 +178,12 @@ def _security_groups(server: Instance) -> Any:
 
 
 def _groups(server: Instance, view: ServerView) -> list[str]:
-    """The group of a server that is shown by itself: lists never tell it, so it is looked up here."""
+    """The group of a server that is shown by itself: lists never tell it, so it is looked up here.
+
+    Servers join a group by a hint alone, so one without such a hint is in none.
+    """
+    if '"group"' not in server.hints_json:
+        return []
     with view.call.plane.database.read() as connection:
         group = server_groups.find_group_uuid(connection, server.uuid)
     return [] if group is None else [group]
