@@ -5,6 +5,8 @@ from typing import Final
 from kilonova.api.resources import (
     elsewhere,
     extensions,
+    flavor_access,
+    flavor_specs,
     flavors,
     hypervisors,
     instance_actions,
@@ -25,6 +27,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *server_parts.ROUTES,
     *instance_actions.ROUTES,
     *flavors.ROUTES,
+    *flavor_specs.ROUTES,
+    *flavor_access.ROUTES,
     *keypairs.ROUTES,
     *server_groups.ROUTES,
     *limits.ROUTES,

@@ -130,24 +130,6 @@ _LATER: Final = (
     _Later("GET", "/os-instance_usage_audit_log/{before}", "the audit log", _API + "os-instance-usage-audit-log:show"),
     _Later("POST", "/os-server-external-events", "external events", _API + "os-server-external-events:create"),
     _Later("GET", "/os-console-auth-tokens/{token}", "remote consoles", _API + "os-console-auth-tokens"),
-    _Later("PUT", "/flavors/{flavor_id}", "changes of flavors", _API + "os-flavor-manage:update", "2.55"),
-    _Later("POST", "/flavors/{flavor_id}/action", "access to flavors", _API + "os-flavor-access"),
-    _Later("GET", "/flavors/{flavor_id}/os-flavor-access", "access to flavors", _API + "os-flavor-access"),
-    _Later(
-        "POST", "/flavors/{flavor_id}/os-extra_specs", "changes of extra specs", _API + "os-flavor-extra-specs:create"
-    ),
-    _Later(
-        "PUT",
-        "/flavors/{flavor_id}/os-extra_specs/{key}",
-        "changes of extra specs",
-        _API + "os-flavor-extra-specs:update",
-    ),
-    _Later(
-        "DELETE",
-        "/flavors/{flavor_id}/os-extra_specs/{key}",
-        "changes of extra specs",
-        _API + "os-flavor-extra-specs:delete",
-    ),
     _Later("POST", "/os-volumes_boot", "a second address for servers", _API + "servers:create", until="2.102"),
     *(
         _Later("GET", path, "a proxy to other services", None, until="2.35")

@@ -71,14 +71,14 @@ def index(call: Call) -> Page:
 
 
 def show(call: Call) -> Flavor:
-    """``GET /flavors/{id}``."""
+    """``GET /flavors/{id}``; a private one is there for administrators and for projects with access to it."""
     with call.plane.database.read() as connection:
-        return flavors.get_flavor(connection, call.params["flavor_id"])
-
-
-def extra_specs(call: Call) -> dict[str, Any]:
-    """``GET /flavors/{id}/os-extra_specs``."""
-    return {"extra_specs": raw(show(call).extra_specs_json)}
+        return flavors.get_flavor(
+            connection,
+            call.params["flavor_id"],
+            include_private=call.is_admin,
+            project_id=call.caller.project_id,
+        )
 
 
 def create(call: Call) -> Flavor:
@@ -103,6 +103,15 @@ def create(call: Call) -> Flavor:
         )
 
 
+def update(call: Call) -> Flavor:
+    """``PUT /flavors/{id}``: the description, which is all of a flavor that ever changes."""
+    described = {"description": call.body["flavor"]["description"]}
+    with call.plane.database.transaction() as tx:
+        return flavors.update_flavor(
+            tx, call.params["flavor_id"], described, now=call.plane.now(), request=call.request
+        )
+
+
 def delete(call: Call) -> None:
     """``DELETE /flavors/{id}``; servers keep what they had of it."""
     with call.plane.database.transaction() as tx:
@@ -112,7 +121,9 @@ def delete(call: Call) -> None:
 def _selected(call: Call) -> list[Flavor]:
     is_public = _is_public(call)
     with call.plane.database.read() as connection:
-        found = flavors.list_flavors(connection, include_private=is_public is not True)
+        found = flavors.list_flavors(
+            connection, include_private=is_public is not True, project_id=call.caller.project_id
+        )
     least_disk, least_ram = _least(call, "minDisk"), _least(call, "minRam")
     name = call.first("name")
     found = [
@@ -120,14 +131,17 @@ def _selected(call: Call) -> list[Flavor]:
         for each in found
         if each.root_gb >= least_disk
         and each.memory_mb >= least_ram
-        and (is_public is None or each.is_public is is_public)
+        and (is_public is not False or not each.is_public)
         and (name is None or each.name == name)
     ]
     return _sorted(call, found)
 
 
 def _is_public(call: Call) -> bool | None:
-    """Which flavors: who is no administrator sees the public ones; None for both kinds (contract §11.6)."""
+    """Which flavors: True for those that the caller may use, False for private ones, None for all (contract §11.6).
+
+    Only administrators choose.
+    """
     asked = call.first("is_public")
     if not call.is_admin or asked is None:
         return True
@@ -179,6 +193,14 @@ ROUTES: Final = (
     ),
     route("GET", "/flavors/{flavor_id}", show, policy=None, query=NOTHING, returns=One(shape=FULL)),
     route("POST", "/flavors", create, policy=_MANAGE + "create", body=schemas.CREATE, returns=One(shape=FULL)),
+    route(
+        "PUT",
+        "/flavors/{flavor_id}",
+        update,
+        policy=_MANAGE + "update",
+        since="2.55",
+        body=schemas.UPDATE,
+        returns=One(shape=FULL),
+    ),
     route("DELETE", "/flavors/{flavor_id}", delete, policy=_MANAGE + "delete", status=202),
-    route("GET", "/flavors/{flavor_id}/os-extra_specs", extra_specs, policy=_SPECS, query=NOTHING),
 )
