@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, NotRequired, TypedDict, Unpack
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from kilonova.domain.errors import Conflict, NotFound
 from kilonova.domain.model import ComputeNode, Instance, Instant, Service
 from kilonova.store import journal
 from kilonova.store.database import Transaction
-from kilonova.store.rows import many, one
+from kilonova.store.rows import first_tuple, many, one
 from kilonova.store.schema import claims, compute_nodes, services
 
 _RECORD_BEATS: Final = {
@@ -82,6 +82,14 @@ class Claimed:
     local_gb: int
 
 
+_SERVICE_FIELDS: Final = tuple(field.name for field in fields(Service))
+# Every name with its table: BINARY alone is a reserved word of MariaDB.
+_BY_BINARY_AND_HOST: Final = (
+    f"SELECT {', '.join(f'services.{name}' for name in _SERVICE_FIELDS)} FROM services "  # noqa: S608  all constants
+    "WHERE services.binary = ? AND services.host = ?"
+)
+
+
 def ensure_service(tx: Transaction, *, binary: str, host: str, now: Instant, version: int = 73) -> Service:
     """The service of this binary on this host, registered if it is new; safe when several do so at once."""
     found = find_service(tx.connection, binary, host)
@@ -124,8 +132,13 @@ def get_service(connection: Connection, uuid: str) -> Service:
 
 
 def find_service(connection: Connection, binary: str, host: str) -> Service | None:
-    """The service of this binary on this host, or None."""
-    return one(connection, Service, select(services).where(_on(binary, host)))
+    """The service of this binary on this host, or None. On the path of every server that is shown: ready SQL."""
+    row = first_tuple(connection, _BY_BINARY_AND_HOST, (binary, host))
+    if row is None:
+        return None
+    values = dict(zip(_SERVICE_FIELDS, row, strict=True))
+    values["disabled"], values["forced_down"] = bool(values["disabled"]), bool(values["forced_down"])
+    return Service(**values)
 
 
 def record_beats(connection: Connection, beats: Mapping[int, tuple[int, Instant]]) -> None:

@@ -71,9 +71,12 @@ def _faults(call: Call, servers: Sequence[Instance]) -> Mapping[str, Fault]:
 def _host_states(call: Call, servers: Sequence[Instance]) -> Mapping[str, str]:
     """The states of the servers' hosts: a few are looked up one by one, for many the whole fleet is read."""
     hosts = {server.host for server in servers if server.host}
-    asked = list(hosts) if len(hosts) <= _FEW_HOSTS else [None]
     with call.plane.database.read() as connection:
-        found = [each for host in asked for each in fleet.list_services(connection, host=host, binary=_COMPUTE)]
+        if len(hosts) <= _FEW_HOSTS:
+            each = [fleet.find_service(connection, _COMPUTE, host) for host in hosts]
+            found = [service for service in each if service is not None]
+        else:
+            found = fleet.list_services(connection, binary=_COMPUTE)
     now, down = call.plane.now(), call.plane.settings.service_down_seconds
     return {service.host: _state_of_host(service, now, down) for service in found}
 
