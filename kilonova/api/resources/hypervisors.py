@@ -136,7 +136,7 @@ def uptime(call: Call) -> Hypervisor:
     if state_of(found.service, call) == "down":
         raise Invalid(f"Service is unavailable at this time: {found.service.host} is down.")
     if found.node.uptime_text is None:
-        raise NotSupported("Virt driver does not implement uptime function.")
+        raise NotSupported("The requested functionality is not supported.")
     return found
 
 
