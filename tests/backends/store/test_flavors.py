@@ -8,13 +8,18 @@ from kilonova.store.database import Database, Transaction
 from kilonova.store.decisions import add_decision, list_decisions
 from kilonova.store.flavors import (
     add_flavor,
+    add_flavor_access,
+    change_extra_specs,
     find_flavor_by_id,
     get_flavor,
+    list_flavor_access,
     list_flavors,
     remove_flavor,
+    remove_flavor_access,
     seed_flavors,
+    update_flavor,
 )
-from tests.backends.store.worlds import NOW, at, kept
+from tests.backends.store.worlds import NOW, asked, at, kept
 
 
 def test_an_empty_store_gets_the_usual_flavors_once(database: Database) -> None:
@@ -116,3 +121,46 @@ def test_decisions_are_kept_with_their_reasons_and_told(database: Database) -> N
     with database.read() as connection:
         told = journal.list_entries(connection, after_seq=0, limit=9, kind="decision", key=uuid)
     assert told[1].snapshot["summary"] == second.summary
+
+
+def test_a_private_flavor_is_there_for_projects_with_access(database: Database) -> None:
+    with database.transaction() as tx:
+        made = add_flavor(tx, flavorid="x", name="m1.x", vcpus=2, memory_mb=10, root_gb=0, now=NOW, is_public=False)
+        add_flavor_access(tx, made, "p1", request=asked())
+    with database.read() as connection:
+        assert list_flavors(connection, project_id="p1") == [made]
+        assert list_flavors(connection, project_id="p2") == []
+        assert get_flavor(connection, "x", include_private=False, project_id="p1") == made
+        assert list_flavor_access(connection, made) == ["p1"]
+        with pytest.raises(NotFound, match=r"Flavor x could not be found\."):
+            get_flavor(connection, "x", include_private=False, project_id="p2")
+    with database.transaction() as tx, pytest.raises(Conflict, match="for flavor x and project p1 combination"):
+        add_flavor_access(tx, made, "p1", request=asked())
+    with database.transaction() as tx:
+        remove_flavor_access(tx, made, "p1", request=asked())
+    with database.transaction() as tx, pytest.raises(NotFound, match="not found for x / p1 combination"):
+        remove_flavor_access(tx, made, "p1", request=asked())
+
+
+def test_a_flavor_that_is_removed_takes_its_access_along(database: Database) -> None:
+    with database.transaction() as tx:
+        made = add_flavor(tx, flavorid="x", name="m1.x", vcpus=2, memory_mb=10, root_gb=0, now=NOW, is_public=False)
+        add_flavor_access(tx, made, "p1", request=asked())
+        remove_flavor(tx, "x", now=NOW)
+    with database.read() as connection:
+        assert list_flavor_access(connection, made) == []
+
+
+def test_extra_specs_and_descriptions_change_and_are_told(database: Database) -> None:
+    with database.transaction() as tx:
+        add_flavor(tx, flavorid="x", name="m1.x", vcpus=2, memory_mb=10, root_gb=0, now=NOW)
+        change_extra_specs(tx, "x", wanted={"b": "1", "a": "2"}, request=asked())
+        change_extra_specs(tx, "x", wanted={"c": "3"}, unwanted=["b"], request=asked())
+        changed = update_flavor(tx, "x", {"description": "ä"}, now=NOW, request=asked())
+    assert (changed.extra_specs_json, changed.description) == ('{"a":"2","c":"3"}', "ä")
+    with database.transaction() as tx, pytest.raises(NotFound, match=r"Flavor x has no extra specs with key b\."):
+        change_extra_specs(tx, "x", unwanted=["b"], request=asked())
+    journal.sequence(database)
+    with database.read() as connection:
+        told = journal.list_entries(connection, after_seq=0, limit=9, kind="flavor", key="x")
+    assert [entry.operation for entry in told] == ["create", "update", "update", "update"]
