@@ -1,0 +1,375 @@
+"""A house with things in it, each built when a request first names it: ``/servers/{stopped_server}/action``.
+
+The words in braces are the methods of ``Estate``; they say what they stand for and answer an id. What a request may
+spoil is made anew each time; what is only looked at is kept.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from kilonova.domain.model import Instant, after
+from kilonova.wire.times import naive
+from tests.plane.house import House, lived_in
+
+HOSTS: Final = 3
+ORDINARY: Final = "ordinary"
+UNKNOWN_UUID: Final = "3cb9bc59-5699-4588-a4b1-b87f96708bc6"
+PUBLIC_KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFsp4l5S3vJpUqdPvQnSjPmZQnwVVpXKZkAaKgdu3JHi golden"
+
+_WORD: Final = re.compile(r"\{([a-z_]+)\}")
+
+
+class NotBuilt(AssertionError):
+    """The situation that a request needs cannot be made: what it takes was refused."""
+
+
+class Estate:
+    """The house, and what stands in it."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._kept: dict[str, str] = {}
+        self._numbers = count(1)
+        house.add_person(ORDINARY, "demo", "member")
+
+    def filled(self, text: str) -> str:
+        """The text with each word in braces replaced by what it stands for."""
+        return _WORD.sub(lambda found: str(getattr(self, found[1])()), text)
+
+    def ask(self, method: str, path: str, body: Any = None, *, version: str, is_admin: bool = True) -> httpx2.Response:
+        """One request; a path that begins with ``//`` is of the whole cloud."""
+        user = "admin" if is_admin else ORDINARY
+        return self.house.call(method, path, body, version=version, user=user)
+
+    def must(self, method: str, path: str, body: Any = None, *, version: str = "2.90") -> Any:
+        """What a request of the preparation answers; NotBuilt if it is refused."""
+        reply = self.house.call(method, path, body, version=version)
+        if reply.status_code >= 300:
+            raise NotBuilt(f"cannot be prepared: {method} {path} answers {reply.status_code} {reply.text[:200]}")
+        return reply.json() if reply.content else None
+
+    def settle(self) -> None:
+        """Carry out what was accepted. Hardly any time passes: nobody beats for the hosts, and they are to stay up."""
+        self.house.at = Instant(self.house.at + 1000)
+        self.house.cloud.plane.settle()
+
+    def sweep(self) -> None:
+        """Remove the servers that a request made or spoiled, so that there is room for the next."""
+        kept = set(self._kept.values())
+        for server in self.must("GET", "/servers")["servers"]:
+            if server["id"] not in kept:
+                self.house.act(server["id"], {"os-resetState": {"state": "active"}})
+                self.house.call("DELETE", f"/servers/{server['id']}")
+        self.settle()
+
+    # --- servers
+
+    def server(self) -> str:
+        """An active server with everything that a server can have, only looked at."""
+        return self._keep("server", self._boot_rich)
+
+    def other_server(self) -> str:
+        """An active server that a request may change."""
+        return self._boot("other", {"metadata": {"foo": "Foo Value"}})
+
+    def bare_server(self) -> str:
+        """A server without a network."""
+        return self._boot("bare", {"networks": "none"})
+
+    def stopped_server(self) -> str:
+        """A server that was shut down."""
+        return self._after({"os-stop": None}, "SHUTOFF")
+
+    def paused_server(self) -> str:
+        """A server that was paused."""
+        return self._after({"pause": None}, "PAUSED")
+
+    def suspended_server(self) -> str:
+        """A server that was suspended."""
+        return self._after({"suspend": None}, "SUSPENDED")
+
+    def rescued_server(self) -> str:
+        """A server in rescue."""
+        return self._after({"rescue": None}, "RESCUE")
+
+    def locked_server(self) -> str:
+        """A locked server."""
+        return self._after({"lock": None}, "ACTIVE")
+
+    def resized_server(self) -> str:
+        """A server whose resize waits to be confirmed."""
+        return self._after({"resize": {"flavorRef": "2"}}, "VERIFY_RESIZE")
+
+    def shelved_server(self) -> str:
+        """A shelved server."""
+        return self._after({"shelve": None}, "SHELVED_OFFLOADED")
+
+    def tagged_server(self) -> str:
+        """A server with the tags ``tag1`` and ``tag2``."""
+        server = self.other_server()
+        self.must("PUT", f"/servers/{server}/tags", {"tags": ["tag1", "tag2"]})
+        return server
+
+    def acted_server(self) -> str:
+        """A server that was created, stopped and started."""
+        return self._keep("acted_server", self._acted)
+
+    def stop_request(self) -> str:
+        """The request that stopped ``acted_server``."""
+        return self._action_request("stop")
+
+    def latest_request(self) -> str:
+        """The last request that ``acted_server`` had."""
+        return self._action_request("start")
+
+    def create_request(self) -> str:
+        """The request that made ``server``."""
+        actions = self.must("GET", f"/servers/{self.server()}/os-instance-actions")["instanceActions"]
+        return str(actions[-1]["request_id"])
+
+    # --- what servers are made of
+
+    def image(self) -> str:
+        """The tiny image."""
+        return self.house.image_id()
+
+    def project(self) -> str:
+        """The project that asks."""
+        return str(self.house.show(self.server())["tenant_id"])
+
+    def user(self) -> str:
+        """The administrator."""
+        return str(self.house.show(self.server())["user_id"])
+
+    def network(self) -> str:
+        """The built-in network; until there is one, an id that no network has."""
+        reply = self.house.call("GET", "//network/v2.0/networks")
+        networks = reply.json().get("networks", []) if reply.status_code == 200 else []
+        return str(networks[0]["id"]) if networks else UNKNOWN_UUID
+
+    def keypair(self) -> str:
+        """A key pair."""
+        return self._keep("keypair", lambda: self._make_keypair("new-key"))
+
+    def spare_keypair(self) -> str:
+        """A key pair that may go."""
+        return self._make_keypair(self.fresh("spare"))
+
+    def group(self) -> str:
+        """A server group with one server in it."""
+        return self._keep("group", self._make_group)
+
+    def flavor(self) -> str:
+        """A flavor that a request may change, with a spec of its own."""
+        return self._make_flavor(is_public=True)
+
+    def private_flavor(self) -> str:
+        """A flavor that no project may use yet."""
+        return self._make_flavor(is_public=False)
+
+    def granted_flavor(self) -> str:
+        """A flavor that one project may use."""
+        flavor = self.private_flavor()
+        self.must("POST", f"/flavors/{flavor}/action", {"addTenantAccess": {"tenant": self.spare_project()}})
+        return flavor
+
+    # --- the fleet
+
+    def host(self) -> str:
+        """The name of a compute service."""
+        return self._compute("host")
+
+    def other_host(self) -> str:
+        """The name of another one."""
+        return self._compute("host", 1)
+
+    def service(self) -> str:
+        """The UUID of a compute service."""
+        return self._compute("id")
+
+    def hypervisor(self) -> str:
+        """The UUID of a hypervisor with servers on it."""
+        return self._hypervisor("id", "2.53")
+
+    def hypervisor_number(self) -> str:
+        """Its number, as it was called before it had a UUID."""
+        return self._hypervisor("id", "2.1")
+
+    def hypervisor_name(self) -> str:
+        """Its name."""
+        return self._hypervisor("hypervisor_hostname", "2.1")
+
+    def aggregate(self) -> str:
+        """An aggregate without hosts."""
+        return self._make_aggregate()
+
+    def peopled_aggregate(self) -> str:
+        """An aggregate with ``host`` in it."""
+        aggregate = self._make_aggregate()
+        self.must("POST", f"/os-aggregates/{aggregate}/action", {"add_host": {"host": self.host()}})
+        return aggregate
+
+    def its_hypervisor(self) -> str:
+        """The query for the hypervisor that ``server`` is on."""
+        return f"hypervisor_hostname_pattern={self.hypervisor_name()}"
+
+    def empty_hypervisor_name(self) -> str:
+        """The name of a hypervisor without servers."""
+        taken = {each["OS-EXT-SRV-ATTR:hypervisor_hostname"] for each in self.must("GET", "/servers/detail")["servers"]}
+        every = self.must("GET", "/os-hypervisors")["hypervisors"]
+        return next(str(each["hypervisor_hostname"]) for each in every if each["hypervisor_hostname"] not in taken)
+
+    # --- what servers leave behind
+
+    def migrated_server(self) -> str:
+        """A server that was moved to another host and waits for confirmation."""
+        return self._after({"migrate": None}, "VERIFY_RESIZE")
+
+    def latest_migration(self) -> str:
+        """The UUID of the last of two migrations."""
+        self.migrated_server()
+        self.migrated_server()
+        return str(self.must("GET", "/os-migrations")["migrations"][0]["uuid"])
+
+    def migrating_server(self) -> str:
+        """A server whose live migration was ordered and does not move."""
+        server = self.other_server()
+        order = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
+        self.must("POST", f"/servers/{server}/action", order)
+        self._kept["migrating_server"] = server
+        return server
+
+    def migration_number(self) -> str:
+        """The number of the migration of ``migrating_server``, which stands before it in the path."""
+        server = self._kept.pop("migrating_server")
+        return str(self.must("GET", f"/servers/{server}/migrations")["migrations"][0]["id"])
+
+    def port(self) -> str:
+        """The port of ``server``."""
+        interfaces = self.must("GET", f"/servers/{self.server()}/os-interface")["interfaceAttachments"]
+        if not interfaces:
+            raise NotBuilt("cannot be prepared: the server has no port")
+        return str(interfaces[0]["port_id"])
+
+    def spare_project(self) -> str:
+        """A project whose quota may be changed."""
+        return self._keep("spare_project", lambda: UNKNOWN_UUID.replace("-", ""))
+
+    def usage_window(self) -> str:
+        """Start and end of a day in which servers ran, as query parameters."""
+        self.acted_server()
+        self.house.at = after(self.house.at, 3)
+        half_day = 43_200
+        start, end = (naive(after(self.house.at, seconds)) for seconds in (-half_day, half_day))
+        return f"start={start}&end={end}"
+
+    # --- how they are made
+
+    def fresh(self, name: str) -> str:
+        """A name that nothing has yet."""
+        return f"{name}-{next(self._numbers)}"
+
+    def _keep(self, word: str, make: Callable[[], str]) -> str:
+        if word not in self._kept:
+            self._kept[word] = make()
+        return self._kept[word]
+
+    def _rich(self) -> dict[str, Any]:
+        """What the server of the samples was made from, as far as it is there yet."""
+        return {
+            "accessIPv4": "1.2.3.4",
+            "accessIPv6": "80fe::",
+            "OS-DCF:diskConfig": "AUTO",
+            "metadata": {"My Server Name": "Apache1"},
+            "user_data": "IyEvYmluL2Jhc2gK",
+            "config_drive": True,
+            "description": "everything",
+            "tags": ["one", "two"],
+            "flavorRef": self._if_built(self.specified_flavor) or "1",
+            **({"key_name": key} if (key := self._if_built(self.keypair)) else {}),
+        }
+
+    def _boot_rich(self) -> str:
+        return self._boot("new-server-test", self._rich())
+
+    def _if_built(self, make: Callable[[], str]) -> str | None:
+        try:
+            return make()
+        except NotBuilt:
+            return None
+
+    def _boot(self, name: str, wanted: dict[str, Any]) -> str:
+        hints = {"os:scheduler_hints": {"group": group}} if (group := self._if_built(self.group)) else {}
+        server = {"name": name, "flavorRef": "42", "imageRef": self.image(), "networks": "auto", **wanted}
+        made = self.must("POST", "/servers", {"server": server, **hints})["server"]["id"]
+        self.settle()
+        self._expect(made, "ACTIVE")
+        return str(made)
+
+    def _after(self, action: dict[str, Any], status: str) -> str:
+        server = self.other_server()
+        self.must("POST", f"/servers/{server}/action", action)
+        self.settle()
+        self._expect(server, status)
+        return server
+
+    def _expect(self, server: str, status: str) -> None:
+        shown = self.house.show(server)
+        if shown["status"] != status:
+            raise NotBuilt(f"cannot be prepared: the server is {shown['status']}, not {status}: {shown.get('fault')}")
+
+    def _acted(self) -> str:
+        server = self._after({"os-stop": None}, "SHUTOFF")
+        self.must("POST", f"/servers/{server}/action", {"os-start": None})
+        self.settle()
+        return server
+
+    def _action_request(self, action: str) -> str:
+        actions = self.must("GET", f"/servers/{self.acted_server()}/os-instance-actions")["instanceActions"]
+        return str(next(each["request_id"] for each in actions if each["action"] == action))
+
+    def _make_keypair(self, name: str) -> str:
+        self.must("POST", "/os-keypairs", {"keypair": {"name": name, "type": "ssh", "public_key": PUBLIC_KEY}})
+        return name
+
+    def _make_group(self) -> str:
+        wanted = {"server_group": {"name": self.fresh("test"), "policy": "soft-anti-affinity"}}
+        return str(self.must("POST", "/os-server-groups", wanted)["server_group"]["id"])
+
+    def _make_flavor(self, *, is_public: bool) -> str:
+        name = self.fresh("flavor")
+        wanted = {"name": name, "id": name, "ram": 64, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": is_public}
+        self.must("POST", "/flavors", {"flavor": wanted})
+        return name
+
+    def specified_flavor(self) -> str:
+        """A flavor with the extra spec ``hw:numa_nodes``."""
+        flavor = self.flavor()
+        self.must("POST", f"/flavors/{flavor}/os-extra_specs", {"extra_specs": {"hw:numa_nodes": "1"}}, version="2.85")
+        return flavor
+
+    def _make_aggregate(self) -> str:
+        wanted = {"name": self.fresh("aggregate")}
+        return str(self.must("POST", "/os-aggregates", {"aggregate": wanted})["aggregate"]["id"])
+
+    def _compute(self, key: str, which: int = 0) -> str:
+        services = self.must("GET", "/os-services?binary=nova-compute", version="2.53")["services"]
+        return str(services[which][key])
+
+    def _hypervisor(self, key: str, version: str) -> str:
+        name = self.house.show(self.server())["OS-EXT-SRV-ATTR:hypervisor_hostname"]
+        found = self.must("GET", "/os-hypervisors", version=version)["hypervisors"]
+        return str(next(each[key] for each in found if each["hypervisor_hostname"] == name))
+
+
+@contextmanager
+def settled_in(state_dir: Path) -> Iterator[Estate]:
+    """An estate for as long as the tests need it."""
+    with lived_in(state_dir, simulate_hosts=HOSTS) as house:
+        yield Estate(house)

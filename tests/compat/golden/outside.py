@@ -1,0 +1,54 @@
+"""What does not apply to Kilonova, and why: samples that are not asked for, and requests that are clearly refused.
+
+Patterns are those of ``fnmatch`` over the sample's path (``os-evacuate/v2.14/server-evacuate-req``). What is only not
+there *yet* stands in ``not_yet.txt``.
+"""
+
+from fnmatch import fnmatchcase
+from typing import Final
+
+from tests.compat.golden.golden_data import Capture, Sample
+
+_CELLS: Final = "a cell that does not answer: Kilonova has no cells"
+_FILES: Final = "files are not injected, as in Nova from 2.57 on"
+_WRONG: Final = "Nova refuses its own sample: no files are injected from 2.57 on"
+_VOLUMES: Final = "no volumes"
+
+UNASKED: Final[dict[str, str]] = {
+    "servers/v2.69/servers-*-resp": _CELLS,
+    "os-services/v2.69/services-list-get-resp": _CELLS,
+}
+"""Shapes that no situation of Kilonova can have."""
+
+REFUSED: Final[dict[str, tuple[int, str]]] = {
+    "consoles/*": (410, "removed from Nova"),
+    "os-admin-actions/admin-actions-reset-network": (410, "removed from Nova"),
+    "os-hypervisors/v2.53/hypervisors-uptime-resp": (501, "a simulated host has no uptime, as in Nova"),
+    "servers/server-create-req": (501, _FILES),
+    "servers/server-create-req-v237": (501, _FILES),
+    "servers/v2.47/server-create-req": (501, _FILES),
+    "servers/v2.67/server-create-req": (501, _VOLUMES),
+    "servers/v2.90/server-create-req": (400, _WRONG),
+    "servers/v2.94/server-create-req": (400, _WRONG),
+}
+"""Requests that get a clear answer, which is no."""
+
+UNCOMPARED: Final[dict[str, str]] = {
+    "volumes@2.1": "the recorded cloud had no volume service and failed with 500",
+}
+"""Recorded answers that no cloud should give."""
+
+
+def unasked_because(sample: Sample) -> str | None:
+    """Why the sample is not asked for; None if it is."""
+    return next((why for pattern, why in UNASKED.items() if fnmatchcase(sample.path, pattern)), None)
+
+
+def refusal(sample: Sample) -> tuple[int, str] | None:
+    """The status that the sample's request is refused with, and why; None if it is to be answered."""
+    return next((row for pattern, row in REFUSED.items() if fnmatchcase(sample.path, pattern)), None)
+
+
+def uncompared_because(capture: Capture) -> str | None:
+    """Why the recorded answer is not compared; None if it is."""
+    return UNCOMPARED.get(capture.title)
