@@ -51,7 +51,7 @@ format: venv-dev  ## format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix .
 
 docs: venv-dev  ## write the generated reference pages anew
-	@$(BIN)/python scripts/generate_docs.py
+	@$(BIN)/python -m scripts.generate_docs
 
 lock: venv-dev  ## choose the newest versions and write requirements/*.txt anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/lock.sh

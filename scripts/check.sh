@@ -24,7 +24,7 @@ step ruff check --quiet .
 step mypy $typed
 step lint-imports --no-logo --no-cache
 if [ -e scripts/generate_docs.py ]; then
-    step python scripts/generate_docs.py --check
+    step python -m scripts.generate_docs --check
 else
     echo "== generated pages: skipped, there is no scripts/generate_docs.py"
 fi

@@ -1,7 +1,7 @@
 """Write the reference pages from the tables that the code itself reads.
 
-python scripts/generate_docs.py            writes docs/reference/*.md
-python scripts/generate_docs.py --check    writes nothing; exits 1 and names the pages that are out of step
+python -m scripts.generate_docs            writes docs/reference/*.md
+python -m scripts.generate_docs --check    writes nothing; exits 1 and names the pages that are out of step
 """
 
 import argparse
@@ -20,6 +20,7 @@ from kilonova.domain.faults import FaultCause
 from kilonova.domain.operations import OPERATIONS, Operation
 from kilonova.domain.options import meaning_of, range_of
 from kilonova.domain.states import PowerState, TaskState, VmState
+from tests.compat.golden.conformance import blocks
 
 REFERENCE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _GENERATED: Final = "*Generated from {source} by `make docs` (`scripts/generate_docs.py`): change that, not this page.*"
@@ -126,12 +127,18 @@ def faults_page() -> str:
     )
 
 
+def conformance_page() -> str:
+    """How far the API is that of Nova's own samples, and of a real Nova's answers."""
+    return _page("Conformance", "`tests/compat/golden`", *blocks())
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "operations.md": operations_page,
     "settings.md": settings_page,
     "microversions.md": microversions_page,
     "policies.md": policies_page,
     "faults.md": faults_page,
+    "conformance.md": conformance_page,
 }
 
 
