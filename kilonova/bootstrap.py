@@ -7,7 +7,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
@@ -17,13 +17,15 @@ from kilonova.bus import SEQUENCER, Bus
 from kilonova.bus.memory import MemoryBus
 from kilonova.config import Settings
 from kilonova.domain.errors import NotFound, SettingsUnusable, Unusable
-from kilonova.domain.images import Image
+from kilonova.domain.images import Image, ImageQuery
 from kilonova.domain.model import Clock, Instant
 from kilonova.drivers.choice import choose
 from kilonova.drivers.protocol import Driver
 from kilonova.identity.embedded import EmbeddedIdentity
 from kilonova.identity.first_start import DEFAULT_DOMAIN, bootstrap_identity
 from kilonova.images.embedded import EmbeddedImages, OfferedImage
+from kilonova.images.seam import Viewer
+from kilonova.images.wishes import Wish
 from kilonova.network.embedded import FlatNetwork
 from kilonova.services.compute import Agent
 from kilonova.services.conductor import Conductor
@@ -206,6 +208,15 @@ class _ImageSource:
     def fetch(self, image_id: str, destination: Path) -> None:
         self._images.fetch(image_id, destination)
 
+    def list_images(self, query: ImageQuery) -> Sequence[Image]:
+        return self._images.list_images(query)
+
+    def delete_image(self, image_id: str, viewer: Viewer) -> None:
+        self._images.delete_image(image_id, viewer)
+
+    def set_properties(self, image_id: str, viewer: Viewer, properties: Mapping[str, str | None]) -> Image:
+        return self._images.update_image(image_id, Wish(properties=properties), viewer)
+
 
 def _host(settings: Settings) -> str:
     return settings.DEFAULT.host or socket.gethostname()
@@ -275,4 +286,5 @@ def shown_settings(settings: Settings) -> PlaneSettings:
         service_down_seconds=settings.DEFAULT.service_down_time,
         enable_instance_password=settings.api.enable_instance_password,
         compute_link_prefix=settings.api.compute_link_prefix or None,
+        network_label=settings.DEFAULT.network_label,
     )

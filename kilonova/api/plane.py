@@ -7,6 +7,7 @@ from kilonova.domain.images import Image
 from kilonova.domain.model import Instance, Instant, Request
 from kilonova.domain.operations import Operation
 from kilonova.identity.caller import Caller
+from kilonova.services.gallery import Gallery
 from kilonova.services.servers import ServerOrder, ServerUpdate
 from kilonova.services.settings import PlaneSettings
 from kilonova.store.database import Database
@@ -17,6 +18,11 @@ class Plane(Protocol):
 
     database: Database
     settings: PlaneSettings
+
+    @property
+    def gallery(self) -> Gallery:
+        """The images, for Nova's old proxy of them."""
+        ...
 
     @property
     def reads_inline(self) -> bool:

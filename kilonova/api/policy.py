@@ -118,6 +118,16 @@ _BY_DEFAULT: Final[tuple[tuple[Check, str], ...]] = (
     (member, "os-server-shares:create os-server-shares:delete os-volumes-attachments:create"),
     (member, "os-volumes-attachments:update os-volumes-attachments:delete"),
     (member, "os-attach-interfaces:create os-attach-interfaces:delete"),
+    (reader, "os-server-password:show os-security-groups:list os-security-groups:get os-security-groups:show"),
+    (member, "os-server-password:clear os-security-groups:create os-security-groups:update"),
+    (member, "os-security-groups:delete os-security-groups:rule:create os-security-groups:rule:delete"),
+    (member, "os-security-groups:add os-security-groups:remove os-multinic:add os-multinic:remove"),
+    (reader, "os-networks:list os-networks:show os-tenant-networks:list os-tenant-networks:show"),
+    (reader, "os-floating-ips:list os-floating-ips:show os-volumes:list os-volumes:detail os-volumes:show"),
+    (reader, "os-volumes:snapshots:list os-volumes:snapshots:detail os-volumes:snapshots:show"),
+    (member, "os-floating-ips:create os-floating-ips:delete os-floating-ips:add os-floating-ips:remove"),
+    (member, "os-volumes:create os-volumes:delete os-volumes:snapshots:create os-volumes:snapshots:delete"),
+    (anybody, "os-floating-ip-pools"),
 )
 _UNPREFIXED: Final[tuple[tuple[Check, str], ...]] = (
     (admin, "context_is_admin"),

@@ -16,10 +16,11 @@ from kilonova.domain.operations import Operation
 from kilonova.identity.caller import Caller
 from kilonova.services.compute import Agent
 from kilonova.services.conductor import Conductor
+from kilonova.services.gallery import Gallery
 from kilonova.services.janitor import Janitor
 from kilonova.services.loop import Loop
 from kilonova.services.sequencer import Sequencer
-from kilonova.services.servers import ImageFinder, ServerOrder, Servers, ServerUpdate
+from kilonova.services.servers import ServerOrder, Servers, ServerUpdate
 from kilonova.services.settings import PlaneSettings, QuotaSettings, ServiceSettings
 from kilonova.store.database import Database
 
@@ -39,7 +40,7 @@ class PlaneParts:
     database: Database
     bus: Bus
     clock: Clock
-    images: ImageFinder
+    images: Gallery
     conductor: Conductor
     agents: Sequence[Agent]
     settings: ServiceSettings
@@ -56,7 +57,7 @@ class Plane:
         self.database = parts.database
         self.settings = parts.shown
         self._clock = parts.clock
-        self._images = parts.images
+        self.gallery = parts.images
         self._parts = parts
         self._agents = {agent.host: agent for agent in parts.agents}
         self._servers = Servers(
@@ -102,7 +103,7 @@ class Plane:
 
     def find_image(self, image_id: str, caller: Caller) -> Image | None:
         """The image as this caller may see it."""
-        return self._images.find_image(image_id, project_id=caller.project_id)
+        return self.gallery.find_image(image_id, project_id=caller.project_id)
 
     def create_server(self, request: Request, order: ServerOrder) -> Instance:
         """See ``Servers.create``."""

@@ -69,3 +69,4 @@ class PlaneSettings:
     service_down_seconds: float = 60.0
     enable_instance_password: bool = True
     compute_link_prefix: str | None = None
+    network_label: str = "private"

@@ -1,6 +1,8 @@
 """The API over a real store and the real use cases; only images and identity are stand-ins, one for each seam."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,8 @@ from kilonova.api.front import Front
 from kilonova.api.state import StateApi
 from kilonova.bus.memory import MemoryBus
 from kilonova.domain.changes import Change
-from kilonova.domain.errors import Unauthenticated
-from kilonova.domain.images import Image, ImageStatus
+from kilonova.domain.errors import Forbidden, Unauthenticated
+from kilonova.domain.images import Image, ImageQuery, ImageStatus
 from kilonova.domain.model import Instance, Instant, Request, after
 from kilonova.domain.operations import Operation
 from kilonova.domain.states import PowerState, VmState
@@ -59,13 +61,10 @@ class Tokens:
 
 
 class OneImage:
-    """An image service with a single public image."""
+    """An image service with a single public image, which administrators change."""
 
-    def find_image(self, image_id: str, *, project_id: str | None) -> Image | None:
-        """The image, to whoever asks for it."""
-        if image_id != IMAGE_ID:
-            return None
-        return Image(
+    def __init__(self) -> None:
+        self.image: Image | None = Image(
             id=IMAGE_ID,
             name="tiny",
             status=ImageStatus.ACTIVE,
@@ -79,6 +78,31 @@ class OneImage:
             properties_json='{"hw_disk_bus": "virtio", "os_distro": "cirros"}',
         )
 
+    def find_image(self, image_id: str, *, project_id: str | None) -> Image | None:
+        """The image, to whoever asks for it."""
+        return self.image if image_id == IMAGE_ID else None
+
+    def list_images(self, query: ImageQuery) -> Sequence[Image]:
+        """The image."""
+        return [] if self.image is None else [self.image]
+
+    def delete_image(self, image_id: str, viewer: Caller) -> None:
+        """Delete it."""
+        self._changeable(viewer)
+        self.image = None
+
+    def set_properties(self, image_id: str, viewer: Caller, properties: Mapping[str, str | None]) -> Image:
+        """Change it."""
+        image = self._changeable(viewer)
+        merged = {key: value for key, value in {**image.properties, **properties}.items() if value is not None}
+        self.image = replace(image, properties_json=json.dumps(merged))
+        return self.image
+
+    def _changeable(self, viewer: Caller) -> Image:
+        if not viewer.is_admin or self.image is None:
+            raise Forbidden("This image is not yours.")
+        return self.image
+
 
 class QuietPlane:
     """The plane without anything that runs: what is accepted stays so until a test moves it on."""
@@ -88,7 +112,10 @@ class QuietPlane:
         self.settings = settings
         self.at = BEGINNING
         self.bus = MemoryBus()
-        self.servers = Servers(database, self.bus, lambda: self.at, OneImage(), settings=ServiceSettings(), quota=quota)
+        self.gallery = OneImage()
+        self.servers = Servers(
+            database, self.bus, lambda: self.at, self.gallery, settings=ServiceSettings(), quota=quota
+        )
         self.console = "booted\n"
 
     @property
@@ -125,7 +152,7 @@ class QuietPlane:
 
     def find_image(self, image_id: str, caller: Caller) -> Image | None:
         """The one image."""
-        return OneImage().find_image(image_id, project_id=caller.project_id)
+        return self.gallery.find_image(image_id, project_id=caller.project_id)
 
 
 class ApiCloud:
