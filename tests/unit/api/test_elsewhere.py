@@ -78,7 +78,7 @@ def test_what_nobody_can_make_here_is_told_so(cloud: ApiCloud, method: str, path
 )
 @pytest.mark.parametrize("version", ["2.1", "latest"])
 def test_what_was_removed_is_gone_at_every_version(cloud: ApiCloud, method: str, path: str, version: str) -> None:
-    body = {} if method in {"POST", "PUT"} else None
+    body: Any = {} if method in {"POST", "PUT"} else None
     assert _message(cloud.call(method, path, body, version=version)) == (410, GONE)
 
 
