@@ -15,7 +15,7 @@ from tests.compat.golden import not_yet
 from tests.compat.golden.asking import failures
 from tests.compat.golden.estate import Estate, settled_in
 from tests.compat.golden.golden_data import captures, samples
-from tests.compat.golden.outside import refusal, unasked_because, uncompared_because
+from tests.compat.golden.outside import unasked_because, uncompared_because
 from tests.compat.golden.replaying import departures
 from tests.compat.golden.rows import find_row
 
@@ -27,7 +27,7 @@ def deviations(estate: Estate) -> dict[str, list[str]]:
     found = {}
     for sample in samples():
         row = find_row(sample)
-        if row is not None and not unasked_because(sample) and not refusal(sample):
+        if row is not None and not unasked_because(sample):
             found[sample.path] = failures(sample, row, estate)
     for capture in captures():
         if not uncompared_because(capture):

@@ -7,6 +7,7 @@ import httpx2
 from tests.compat.golden.estate import Estate, NotBuilt
 from tests.compat.golden.fitting import fitted
 from tests.compat.golden.golden_data import Sample, find_sample
+from tests.compat.golden.outside import refusal
 from tests.compat.golden.row import Row
 from tests.compat.golden.shape import differences
 
@@ -21,6 +22,8 @@ def failures(sample: Sample, row: Row, estate: Estate) -> list[str]:
         return [str(problem)]
     finally:
         estate.sweep()
+    if (refused := refusal(sample)) is not None:
+        return _not_refused(reply, refused[0])
     if not reply.is_success:
         return [f"answered {reply.status_code} {reply.text[:300]}"]
     return [] if row.is_request else _compared(sample, row, reply.json())
@@ -64,6 +67,15 @@ def _has_next(body: Any) -> bool:
     """Whether the body links to a next page."""
     pages = [body[key] for key in body if key.endswith("links")] if isinstance(body, dict) else []
     return any(link.get("rel") == "next" for page in pages for link in page)
+
+
+def _not_refused(reply: httpx2.Response, status: int) -> list[str]:
+    """What is wrong with an answer that should be a clear no: its status, or its form."""
+    if reply.status_code != status:
+        return [f"expected {status}, answered {reply.status_code} {reply.text[:300]}"]
+    faults = list(reply.json().values())
+    is_clear = len(faults) == 1 and faults[0].get("code") == status and faults[0].get("message")
+    return [] if is_clear else [f"no fault in Nova's form: {reply.text[:300]}"]
 
 
 def _compared(sample: Sample, row: Row, got: Any) -> list[str]:

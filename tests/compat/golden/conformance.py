@@ -49,9 +49,9 @@ def _summary(waiting: dict[str, str]) -> str:
 def _verdict(sample: Sample, waiting: dict[str, str]) -> str:
     if unasked_because(sample):
         return "unasked"
-    if refusal(sample):
-        return "refused"
-    return "not yet" if sample.path in waiting else "conform"
+    if sample.path in waiting:
+        return "not yet"
+    return "refused" if refusal(sample) else "conform"
 
 
 def _by_api(waiting: dict[str, str]) -> Iterator[list[str]]:

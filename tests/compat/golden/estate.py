@@ -36,6 +36,8 @@ class Estate:
         self.house = house
         self._kept: dict[str, str] = {}
         self._numbers = count(1)
+        self._latest = ""
+        self._given_up: str | None = None
         house.add_person(ORDINARY, "demo", "member")
 
     def filled(self, text: str) -> str:
@@ -60,7 +62,9 @@ class Estate:
         self.house.cloud.plane.settle()
 
     def sweep(self) -> None:
-        """Remove the servers that a request made or spoiled, so that there is room for the next."""
+        """Remove the servers that a request made or spoiled, so that there is room for the next; all hosts are up."""
+        if self._given_up is not None:
+            self._force_down(self._given_up, is_down=False)
         kept = set(self._kept.values())
         for server in self.must("GET", "/servers")["servers"]:
             if server["id"] not in kept:
@@ -109,6 +113,20 @@ class Estate:
     def shelved_server(self) -> str:
         """A shelved server."""
         return self._after({"shelve": None}, "SHELVED_OFFLOADED")
+
+    def softly_deleted_server(self) -> str:
+        """A server that was deleted and can still be restored."""
+        server = self.other_server()
+        self.must("DELETE", f"/servers/{server}")
+        self.settle()
+        self._expect(server, "SOFT_DELETED")
+        return server
+
+    def lost_server(self) -> str:
+        """A server whose host is given up, until the next request."""
+        server = self.other_server()
+        self._force_down(self._host_of(server), is_down=True)
+        return server
 
     def tagged_server(self) -> str:
         """A server with the tags ``tag1`` and ``tag2``."""
@@ -183,15 +201,16 @@ class Estate:
 
     def host(self) -> str:
         """The name of a compute service."""
-        return self._compute("host")
+        return self._computes()[0]["host"]
 
     def other_host(self) -> str:
-        """The name of another one."""
-        return self._compute("host", 1)
+        """The name of one where the server that was made last is not."""
+        hosts = [each["host"] for each in self._computes()]
+        return next(host for host in hosts if host != self._host_of(self._latest))
 
     def service(self) -> str:
         """The UUID of a compute service."""
-        return self._compute("id")
+        return self._computes()[0]["id"]
 
     def hypervisor(self) -> str:
         """The UUID of a hypervisor with servers on it."""
@@ -310,7 +329,8 @@ class Estate:
         made = self.must("POST", "/servers", {"server": server, **hints})["server"]["id"]
         self.settle()
         self._expect(made, "ACTIVE")
-        return str(made)
+        self._latest = str(made)
+        return self._latest
 
     def _after(self, action: dict[str, Any], status: str) -> str:
         server = self.other_server()
@@ -320,7 +340,8 @@ class Estate:
         return server
 
     def _expect(self, server: str, status: str) -> None:
-        shown = self.house.show(server)
+        reply = self.house.call("GET", f"/servers/{server}")
+        shown = reply.json().get("server", {"status": "GONE"})
         if shown["status"] != status:
             raise NotBuilt(f"cannot be prepared: the server is {shown['status']}, not {status}: {shown.get('fault')}")
 
@@ -358,9 +379,17 @@ class Estate:
         wanted = {"name": self.fresh("aggregate")}
         return str(self.must("POST", "/os-aggregates", {"aggregate": wanted})["aggregate"]["id"])
 
-    def _compute(self, key: str, which: int = 0) -> str:
-        services = self.must("GET", "/os-services?binary=nova-compute", version="2.53")["services"]
-        return str(services[which][key])
+    def _computes(self) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = self.must("GET", "/os-services?binary=nova-compute")["services"]
+        return found
+
+    def _host_of(self, server: str) -> str:
+        return str(self.house.show(server)["OS-EXT-SRV-ATTR:host"])
+
+    def _force_down(self, host: str, *, is_down: bool) -> None:
+        service = next(each["id"] for each in self._computes() if each["host"] == host)
+        self.must("PUT", f"/os-services/{service}", {"forced_down": is_down})
+        self._given_up = host if is_down else None
 
     def _hypervisor(self, key: str, version: str) -> str:
         name = self.house.show(self.server())["OS-EXT-SRV-ATTR:hypervisor_hostname"]
