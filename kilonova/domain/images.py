@@ -10,11 +10,12 @@ from kilonova.domain.model import Instant
 
 
 class ImageStatus(StrEnum):
-    """Where an image is: without data, receiving it, usable, gone (Glance's words)."""
+    """Where an image is: without data, receiving it, usable, kept from use, gone (Glance's words)."""
 
     QUEUED = "queued"
     SAVING = "saving"
     ACTIVE = "active"
+    DEACTIVATED = "deactivated"
     DELETED = "deleted"
 
 
@@ -60,16 +61,42 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageQuery:
-    """Which images, in which order. ``project_id`` None and ``every_project`` False: only the public ones.
+class ImageMember:
+    """A project with which a shared image is shared. ``status`` is its own word: pending, accepted, rejected."""
 
+    image_id: str
+    member_id: str
+    status: str
+    created_at: Instant
+    updated_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A field of ``Image`` that has to lie from ``least`` to just ``below``, or, ``outside``, must not."""
+
+    field: str
+    least: int | None = None
+    below: int | None = None
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageQuery:
+    """Which images, in which order: a project's own, the public ones, and those that others share with it.
+
+    ``project_id`` None and ``every_project`` False: only the public ones. Of what others share, those count to which
+    the project's word is ``member_status`` (None: whichever), and of community images only with ``community``.
     ``equals`` maps a field of ``Image`` to the values of which it must have one. ``sort`` is (field, descending)
     pairs; the id always breaks ties. ``after`` is the image after which the page starts.
     """
 
     project_id: str | None
     every_project: bool = False
+    member_status: str | None = "accepted"
+    community: bool = False
     equals: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    spans: tuple[Span, ...] = ()
     sort: tuple[tuple[str, bool], ...] = (("created_at", True),)
     after: Image | None = None
     limit: int = 25

@@ -28,6 +28,7 @@ from kilonova.domain.errors import (
 )
 from kilonova.images.embedded import EmbeddedImages
 from kilonova.images.seam import Authenticates, Viewer
+from kilonova.images.sharing import Sharing
 
 MOST_BODY_BYTES: Final = 114688
 """The bound on bodies that are not image data, as everywhere in OpenStack."""
@@ -57,6 +58,7 @@ class ImageRoom:
     """What every call works with. ``public_url`` (scheme and host) goes before the address that was asked."""
 
     images: EmbeddedImages
+    sharing: Sharing
     identity: Authenticates
     public_url: str | None = None
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_THREADS))
@@ -87,6 +89,13 @@ class Call:
         if "\x00" in image_id:
             raise NotFound("No image found with that ID")
         return image_id
+
+    def part(self, name: str) -> str:
+        """Another part of the path, by its name in the route. NotFound where it cannot name anything."""
+        value = str(self.request.path_params[name])
+        if "\x00" in value:
+            raise NotFound("The resource could not be found.")
+        return value
 
     def viewer(self) -> Viewer:
         """Who asks. Unauthenticated where the token is missing or not valid."""
@@ -162,13 +171,15 @@ def _own_address(request: Request) -> str:
 
 
 async def _read_json(request: Request) -> Any:
-    if request.method not in ("POST", "PATCH"):
+    if request.method not in ("POST", "PATCH", "PUT"):
         return None
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > MOST_BODY_BYTES:
             raise TooLarge(f"A request body may have at most {MOST_BODY_BYTES} bytes.")
+    if not data and request.method != "PATCH":
+        return None
     try:
         body = json.loads(data)
         _refuse_unstorable(body)

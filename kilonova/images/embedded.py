@@ -13,6 +13,7 @@ from kilonova.domain.images import Image, ImageQuery, ImageStatus
 from kilonova.domain.model import Clock
 from kilonova.images.files import ImageFiles
 from kilonova.images.seam import ImageRecords, Viewer
+from kilonova.images.sharing import Sharing
 from kilonova.images.upload import Upload, label, later
 from kilonova.images.wishes import Wish, tags_json
 
@@ -23,7 +24,7 @@ _ALL: Final = 1000
 class EmbeddedImages:
     """Is the seam's ``Images``. Blocking and safe to share between threads.
 
-    ``directory`` keeps the data; ``most_bytes`` bounds one image, None does not.
+    ``directory`` keeps the data; ``most_bytes`` bounds one image, None does not. ``sharing`` is with single projects.
     """
 
     def __init__(self, records: ImageRecords, directory: Path, *, clock: Clock, most_bytes: int | None = None) -> None:
@@ -31,11 +32,12 @@ class EmbeddedImages:
         self._files = ImageFiles(directory)
         self._clock = clock
         self.most_bytes = most_bytes
+        self.sharing = Sharing(records, clock=clock, get_image=self.get_image, get_changeable=self.changeable)
 
     def get_image(self, image_id: str, viewer: Viewer) -> Image:
         """The image of this id. NotFound where there is none that the viewer may see."""
         image = self._records.find_image(image_id)
-        if image is None or image.deleted_at is not None or not _may_see(viewer, image):
+        if image is None or image.deleted_at is not None or not self._may_see(viewer, image):
             raise NotFound(f"No image found with ID {image_id}")
         return image
 
@@ -51,7 +53,7 @@ class EmbeddedImages:
         _must_own(viewer, owner, "create images for other projects")
         _refuse_publicity(viewer, fields)
         now = self._clock()
-        visibility = fields.pop("visibility", "private")
+        visibility = fields.pop("visibility", "shared")
         image = Image(
             id=wish.image_id or str(uuid4()),
             name=fields.pop("name", None),
@@ -70,7 +72,7 @@ class EmbeddedImages:
 
     def update_image(self, image_id: str, wish: Wish, viewer: Viewer) -> Image:
         """Change an image. Forbidden for who does not own it; Conflict where somebody else was faster."""
-        image = self._changeable(image_id, viewer, "modify_image")
+        image = self.changeable(image_id, viewer, "modify_image")
         _refuse_publicity(viewer, wish.fields)
         if wish.fields.get("owner", image.owner) != image.owner and not viewer.is_admin:
             raise Forbidden("Only an administrator may give an image to another project.")
@@ -79,28 +81,40 @@ class EmbeddedImages:
 
     def add_tag(self, image_id: str, tag: str, viewer: Viewer) -> None:
         """Put a tag on an image; one that is there stays there."""
-        image = self._changeable(image_id, viewer, "modify_image")
+        image = self.changeable(image_id, viewer, "modify_image")
         if tag not in image.tags:
             self._save(image, replace(image, tags_json=tags_json([*image.tags, tag])))
 
     def remove_tag(self, image_id: str, tag: str, viewer: Viewer) -> None:
         """Take a tag off. NotFound where it is not there."""
-        image = self._changeable(image_id, viewer, "modify_image")
+        image = self.changeable(image_id, viewer, "modify_image")
         if tag not in image.tags:
             raise NotFound(f"Image {image_id} has no tag {tag}.")
         self._save(image, replace(image, tags_json=json.dumps([kept for kept in image.tags if kept != tag])))
 
     def delete_image(self, image_id: str, viewer: Viewer) -> None:
         """Delete it with its data. Forbidden where it is protected; servers that booted from it go on."""
-        image = self._changeable(image_id, viewer, "delete_image")
+        image = self.changeable(image_id, viewer, "delete_image")
         if image.protected:
             raise Forbidden(f"Image {image_id} is protected and cannot be deleted.")
         self._save(image, replace(image, status=ImageStatus.DELETED, deleted_at=later(image, self._clock)))
         self._files.remove(image_id)
 
+    def set_usable(self, image_id: str, viewer: Viewer, *, usable: bool) -> None:
+        """Keep an image with data from use, or let it be used again; what it is already, it stays.
+
+        Forbidden for one without data. Servers that run from it go on.
+        """
+        rule, wanted = ("reactivate", ImageStatus.ACTIVE) if usable else ("deactivate", ImageStatus.DEACTIVATED)
+        image = self.changeable(image_id, viewer, rule)
+        if image.status not in (ImageStatus.ACTIVE, ImageStatus.DEACTIVATED):
+            raise Forbidden(f"Not allowed to {rule} image in status '{image.status}'")
+        if image.status != wanted:
+            self._save(image, replace(image, status=wanted))
+
     def begin_upload(self, image_id: str, viewer: Viewer) -> Upload:
         """Open an image for its data. Conflict where it has data or is receiving it; Invalid without formats."""
-        image = self._changeable(image_id, viewer, "upload_image")
+        image = self.changeable(image_id, viewer, "upload_image")
         if image.status != ImageStatus.QUEUED:
             raise Conflict(f"Image status transition from {image.status} to saving is not allowed")
         return self._begin(image)
@@ -115,10 +129,12 @@ class EmbeddedImages:
         self._active(image_id)
         self._files.fetch(image_id, destination)
 
-    def path(self, image_id: str) -> Path:
-        """Where the data of an active image is. NotFound where it is not active."""
-        self._active(image_id)
-        return self._files.path(image_id)
+    def path(self, image: Image, viewer: Viewer) -> Path | None:
+        """Where the data of an image is, None where it has none yet. Forbidden where it is kept from use."""
+        if image.status == ImageStatus.DEACTIVATED and not viewer.is_admin:
+            raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
+        has_data = image.status in (ImageStatus.ACTIVE, ImageStatus.DEACTIVATED)
+        return self._files.path(image.id) if has_data else None
 
     def recover(self) -> None:
         """Repair what a crash left: uploads that never ended wait for data again, files of no image go.
@@ -128,10 +144,10 @@ class EmbeddedImages:
         for image in self._records.list_unfinished_images():
             self._save(image, replace(image, status=ImageStatus.QUEUED))
             _LOG.warning("an upload was interrupted; the image waits for its data again", extra={"image": image.id})
-        active = set(self._records.list_active_image_ids())
-        for name in self._files.sweep(active):
+        filled = set(self._records.list_image_ids_with_data())
+        for name in self._files.sweep(filled):
             _LOG.warning("removed a file that belongs to no image", extra={"file": name})
-        for image_id in sorted(active):
+        for image_id in sorted(filled):
             if not self._files.path(image_id).exists():
                 _LOG.error("the data of an active image is gone; delete and upload it anew", extra={"image": image_id})
 
@@ -187,13 +203,23 @@ class EmbeddedImages:
             self._save(saving, replace(saving, status=ImageStatus.QUEUED))
             raise
 
+    def _may_see(self, viewer: Viewer, image: Image) -> bool:
+        if viewer.is_admin or image.visibility in ("public", "community"):
+            return True
+        if viewer.project_id is None:
+            return False
+        if image.owner == viewer.project_id:
+            return True
+        return image.visibility == "shared" and self._records.find_member(image.id, viewer.project_id) is not None
+
     def _active(self, image_id: str) -> Image:
         image = self._records.find_image(image_id)
         if image is None or image.status != ImageStatus.ACTIVE:
             raise NotFound(f"Image {image_id} could not be found, or has no data.")
         return image
 
-    def _changeable(self, image_id: str, viewer: Viewer, rule: str) -> Image:
+    def changeable(self, image_id: str, viewer: Viewer, rule: str) -> Image:
+        """The image if it is the viewer's to change: NotFound, or Forbidden by Glance's ``rule``, where it is not."""
         image = self.get_image(image_id, viewer)
         _must_be_member(viewer, rule)
         _must_own(viewer, image.owner, f"change image {label(image)}, which belongs to another project")
@@ -217,11 +243,6 @@ class OfferedImage:
     min_disk: int = 0
     min_ram: int = 0
     properties: Mapping[str, str]
-
-
-def _may_see(viewer: Viewer, image: Image) -> bool:
-    own = image.owner is not None and image.owner == viewer.project_id
-    return viewer.is_admin or own or image.visibility == "public"
 
 
 def _must_be_member(viewer: Viewer, rule: str) -> None:

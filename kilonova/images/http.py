@@ -16,14 +16,14 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from kilonova.domain.errors import KilonovaError, NotFound, NotSupported, TooLarge, UnsupportedMedia
-from kilonova.domain.images import ImageStatus
 from kilonova.images.call import Call, ImageRoom, Reply, endpoint, envelope, framed, streaming
 from kilonova.images.embedded import EmbeddedImages
 from kilonova.images.question import read_question
+from kilonova.images.schemas import IMAGE_SCHEMA, IMAGES_SCHEMA, MEMBER_SCHEMA, MEMBERS_SCHEMA
 from kilonova.images.seam import Authenticates
 from kilonova.images.upload import Upload
-from kilonova.images.views import IMAGE_SCHEMA, IMAGES_SCHEMA, image_view, versions_view
-from kilonova.images.wishes import read_creation, read_patch, read_tag
+from kilonova.images.views import image_view, member_view, versions_view
+from kilonova.images.wishes import read_creation, read_member, read_member_status, read_patch, read_tag
 
 _BLOCK: Final = 1 << 20
 _DRAINED: Final = 64 << 20
@@ -37,7 +37,7 @@ def image_app(images: EmbeddedImages, *, identity: Authenticates, public_url: st
 
     ``public_url`` is the scheme and host to hand out in links; by default those by which the client asked.
     """
-    room = ImageRoom(images=images, identity=identity, public_url=public_url)
+    room = ImageRoom(images=images, sharing=images.sharing, identity=identity, public_url=public_url)
     routes = [Route(path, endpoint(reply, room), methods=[method]) for method, path, reply in _ROUTES]
     routes += [Route(path, streaming(reply, room), methods=[method]) for method, path, reply in _STREAMS]
     app = _Mounted(routes=routes, exception_handlers={HTTPException: _unrouted})
@@ -111,13 +111,13 @@ def _delete(call: Call) -> Response:
 
 def _add_tag(call: Call) -> Response:
     viewer = call.viewer()
-    call.room.images.add_tag(call.image_id, read_tag(str(call.request.path_params["tag"])), viewer)
+    call.room.images.add_tag(call.image_id, read_tag(call.part("tag")), viewer)
     return Response(status_code=204)
 
 
 def _remove_tag(call: Call) -> Response:
     viewer = call.viewer()
-    call.room.images.remove_tag(call.image_id, read_tag(str(call.request.path_params["tag"])), viewer)
+    call.room.images.remove_tag(call.image_id, read_tag(call.part("tag")), viewer)
     return Response(status_code=204)
 
 
@@ -147,15 +147,49 @@ def _no_import(call: Call) -> Response:
     raise NotSupported("Images are not imported here; send the data with PUT /v2/images/{id}/file.")
 
 
+def _deactivate(call: Call) -> Response:
+    call.room.images.set_usable(call.image_id, call.viewer(), usable=False)
+    return Response(status_code=204)
+
+
+def _reactivate(call: Call) -> Response:
+    call.room.images.set_usable(call.image_id, call.viewer(), usable=True)
+    return Response(status_code=204)
+
+
 def _members(call: Call) -> Response:
-    """The projects with which an image is shared: none, ever."""
-    call.room.images.get_image(call.image_id, call.viewer())
-    return JSONResponse({"members": [], "schema": "/v2/schemas/members"})
+    members = call.room.sharing.list_members(call.image_id, call.viewer())
+    return JSONResponse({"members": [member_view(member) for member in members], "schema": "/v2/schemas/members"})
 
 
-def _no_members(call: Call) -> Response:
+def _member(call: Call) -> Response:
+    return JSONResponse(member_view(call.room.sharing.get_member(call.image_id, call.part("member"), call.viewer())))
+
+
+def _add_member(call: Call) -> Response:
+    member_id = read_member(call.body)
+    return JSONResponse(member_view(call.room.sharing.add_member(call.image_id, member_id, call.viewer())))
+
+
+def _update_member(call: Call) -> Response:
+    status = read_member_status(call.body)
+    member = call.room.sharing.update_member(call.image_id, call.part("member"), status, call.viewer())
+    return JSONResponse(member_view(member))
+
+
+def _remove_member(call: Call) -> Response:
+    call.room.sharing.remove_member(call.image_id, call.part("member"), call.viewer())
+    return Response(status_code=204)
+
+
+def _member_schema(call: Call) -> Response:
     call.viewer()
-    raise NotSupported("Images are not shared with single projects here; they are private or public.")
+    return JSONResponse(MEMBER_SCHEMA)
+
+
+def _members_schema(call: Call) -> Response:
+    call.viewer()
+    return JSONResponse(MEMBERS_SCHEMA)
 
 
 class _ImageFile(FileResponse):
@@ -166,11 +200,13 @@ class _ImageFile(FileResponse):
 
 def _download(call: Call) -> Response:
     images = call.room.images
-    image = images.get_image(call.image_id, call.viewer())
-    if image.status != ImageStatus.ACTIVE:
+    viewer = call.viewer()
+    image = images.get_image(call.image_id, viewer)
+    path = images.path(image, viewer)
+    if path is None:
         return Response(status_code=204)
     headers = {"Content-MD5": image.checksum or ""}
-    return _ImageFile(images.path(image.id), media_type="application/octet-stream", headers=headers)
+    return _ImageFile(path, media_type="application/octet-stream", headers=headers)
 
 
 async def _upload(call: Call) -> Response:
@@ -257,12 +293,19 @@ _ROUTES: Final[tuple[tuple[str, str, Reply], ...]] = (
     ("DELETE", "/v2/images/{id}/tags/{tag}", _remove_tag),
     ("GET", "/v2/schemas/image", _image_schema),
     ("GET", "/v2/schemas/images", _images_schema),
+    ("GET", "/v2/schemas/member", _member_schema),
+    ("GET", "/v2/schemas/members", _members_schema),
     ("GET", "/v2/info/import", _import_methods),
     ("GET", "/v2/info/stores", _stores),
     ("PUT", "/v2/images/{id}/stage", _no_import),
     ("POST", "/v2/images/{id}/import", _no_import),
     ("GET", "/v2/images/{id}/members", _members),
-    ("POST", "/v2/images/{id}/members", _no_members),
+    ("POST", "/v2/images/{id}/members", _add_member),
+    ("GET", "/v2/images/{id}/members/{member}", _member),
+    ("PUT", "/v2/images/{id}/members/{member}", _update_member),
+    ("DELETE", "/v2/images/{id}/members/{member}", _remove_member),
+    ("POST", "/v2/images/{id}/actions/deactivate", _deactivate),
+    ("POST", "/v2/images/{id}/actions/reactivate", _reactivate),
 )
 _STREAMS: Final[tuple[tuple[str, str, Callable[[Call], Awaitable[Response]]], ...]] = (
     ("PUT", "/v2/images/{id}/file", _upload),

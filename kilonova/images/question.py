@@ -1,11 +1,14 @@
 """The query string of ``GET /v2/images``, read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kilonova.domain.errors import Invalid
-from kilonova.domain.images import Image, ImageQuery
+from kilonova.domain.images import Image, ImageQuery, Span
+from kilonova.domain.model import SECOND
+from kilonova.images.wishes import MEMBER_STATUSES, VISIBILITIES
+from kilonova.wire.times import parse_iso
 
 DEFAULT_LIMIT: Final = 25
 """Glance's ``limit_param_default``."""
@@ -19,7 +22,10 @@ _NUMBERS: Final = ("min_disk", "min_ram", "size", "virtual_size")
 _TEXTS: Final = ("checksum", "os_hash_algo", "os_hash_value")
 _SORTS: Final = (*_EXACT, *_NUMBERS, "created_at", "updated_at")
 _PAGING: Final = ("limit", "marker", "sort", "sort_key", "sort_dir", "tag")
-_UNREAD: Final = ("size_min", "size_max", "created_at", "updated_at", "member_status", "changes-since")
+_SIZES: Final = ("size_min", "size_max")
+_TIMES: Final = ("created_at", "updated_at")
+_OPERATORS: Final = ("gt", "gte", "lt", "lte", "eq", "neq")
+_LISTS: Final = ("id", "name", "status", "disk_format", "container_format", *_TEXTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +61,17 @@ class Question:
 def read_question(parameters: Sequence[tuple[str, str]], find_marker: Callable[[str], Image]) -> Question:
     """The question in decoded query parameters, for every project. Invalid where a parameter makes no sense."""
     given = dict(parameters)
-    for key in _UNREAD:
-        if key in given:
-            raise Invalid(f"The filter {key} is not read here")
+    if "changes-since" in given:
+        raise Invalid("The filter changes-since is not read here")
     equals = {key: values for key in given if (values := _values(key, given[key]))}
     equals.setdefault("os_hidden", (False,))
-    known = {*_EXACT, *_TRUTHS, *_NUMBERS, *_TEXTS, *_PAGING}
+    known = {*_EXACT, *_TRUTHS, *_NUMBERS, *_TEXTS, *_PAGING, *_SIZES, *_TIMES, "member_status"}
     query = ImageQuery(
         project_id=None,
+        member_status=_member_status(given.get("member_status", "accepted")),
+        community=given.get("visibility") in ("community", "all"),
         equals=equals,
+        spans=(*_sizes(given), *(_time(key, value) for key, value in parameters if key in _TIMES)),
         sort=_sort(parameters),
         after=find_marker(given["marker"]) if "marker" in given else None,
         limit=_limit(given.get("limit")),
@@ -78,11 +86,44 @@ def _values(key: str, text: str) -> tuple[Any, ...]:
         raise Invalid(f"The value of {key} has a NUL in it")
     if key == "visibility" and text == "all":
         return ()
+    if key == "visibility" and text not in VISIBILITIES:
+        raise Invalid(f"Invalid visibility value: {text}; there are {', '.join(VISIBILITIES)}, all")
     if key in _EXACT or key in _TEXTS:
-        return tuple(_members(text.removeprefix("in:"))) if text.startswith("in:") else (text,)
+        return tuple(_members(text.removeprefix("in:"))) if _is_list(key, text) else (text,)
     if key in _TRUTHS:
         return (_truth(key, text),)
     return (_number(key, text),) if key in _NUMBERS else ()
+
+
+def _is_list(key: str, text: str) -> bool:
+    return key in _LISTS and text.startswith("in:")
+
+
+def _member_status(text: str) -> str | None:
+    if text not in (*MEMBER_STATUSES, "all"):
+        raise Invalid(f"Invalid status: {text}; there are {', '.join(MEMBER_STATUSES)}, all")
+    return None if text == "all" else text
+
+
+def _sizes(given: Mapping[str, str]) -> Iterator[Span]:
+    if "size_min" in given:
+        yield Span(field="size", least=_number("size_min", given["size_min"]))
+    if "size_max" in given:
+        yield Span(field="size", below=_number("size_max", given["size_max"]) + 1)
+
+
+def _time(key: str, text: str) -> Span:
+    """The span of ``gt:2026-11-22T10:00:00Z``; times are compared by the second, as they are shown."""
+    operator, separator, stamp = text.partition(":")
+    if operator not in _OPERATORS or not separator:
+        operator, stamp = "eq", text
+    try:
+        second = parse_iso(stamp) // SECOND * SECOND
+    except ValueError as error:
+        raise Invalid(f"{key} must be an ISO 8601 time, after one of {', '.join(_OPERATORS)} and a colon") from error
+    least = {"gt": second + SECOND, "gte": second, "eq": second, "neq": second}.get(operator)
+    below = {"lt": second, "lte": second + SECOND, "eq": second + SECOND, "neq": second + SECOND}.get(operator)
+    return Span(field=key, least=least, below=below, outside=operator == "neq")
 
 
 def _members(text: str) -> list[str]:

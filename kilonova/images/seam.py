@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from kilonova.domain.images import Image, ImageQuery
+from kilonova.domain.images import Image, ImageMember, ImageQuery
 
 
 class Viewer(Protocol):
@@ -72,8 +72,8 @@ class ImageRecords(Protocol):
         """Those whose upload has begun and not ended."""
         ...
 
-    def list_active_image_ids(self) -> Sequence[str]:
-        """The ids of all images that have data."""
+    def list_image_ids_with_data(self) -> Sequence[str]:
+        """The ids of all images that have data, be they kept from use or not."""
         ...
 
     def add_image(self, image: Image) -> None:
@@ -82,4 +82,24 @@ class ImageRecords(Protocol):
 
     def update_image(self, before: Image, after: Image) -> bool:
         """Write ``after`` if the record is still ``before`` (by status and ``updated_at``); False where it is not."""
+        ...
+
+    def list_members(self, image_id: str) -> Sequence[ImageMember]:
+        """The projects with which an image is shared."""
+        ...
+
+    def find_member(self, image_id: str, member_id: str) -> ImageMember | None:
+        """One of them."""
+        ...
+
+    def add_member(self, member: ImageMember) -> None:
+        """Share an image with a project. Conflict where it is shared with it, or gone."""
+        ...
+
+    def update_member(self, member: ImageMember) -> bool:
+        """Write the record of this image and project; False where there is none."""
+        ...
+
+    def delete_member(self, image_id: str, member_id: str) -> bool:
+        """Share it with the project no more; False where it was not."""
         ...

@@ -1,8 +1,8 @@
-"""Images as Glance v2 shows them, and the schemas by which its clients read them."""
+"""Images and their members as Glance v2 shows them."""
 
 from typing import Any, Final
 
-from kilonova.domain.images import Image
+from kilonova.domain.images import Image, ImageMember
 from kilonova.wire.times import zulu
 
 VERSIONS: Final = ("v2.9", "v2.8", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
@@ -37,6 +37,18 @@ def image_view(image: Image) -> dict[str, Any]:
     }
 
 
+def member_view(member: ImageMember) -> dict[str, Any]:
+    """A project with which an image is shared."""
+    return {
+        "member_id": member.member_id,
+        "image_id": member.image_id,
+        "status": member.status,
+        "created_at": zulu(member.created_at),
+        "updated_at": zulu(member.updated_at),
+        "schema": "/v2/schemas/member",
+    }
+
+
 def versions_view(here: str) -> dict[str, Any]:
     """The versions that are spoken, all at one address."""
     return {
@@ -49,59 +61,3 @@ def versions_view(here: str) -> dict[str, Any]:
             for version in VERSIONS
         ]
     }
-
-
-_TEXT: Final = {"type": "string"}
-_TEXT_OR_NULL: Final = {"type": ["null", "string"]}
-_SIZE: Final = {"type": ["null", "integer"], "readOnly": True}
-_FIXED: Final = {"type": "string", "readOnly": True}
-_FIXED_OR_NULL: Final = {"type": ["null", "string"], "readOnly": True}
-
-IMAGE_SCHEMA: Final[dict[str, Any]] = {
-    "name": "image",
-    "properties": {
-        "id": _TEXT,
-        "name": {"type": ["null", "string"], "maxLength": 255},
-        "status": {**_FIXED, "enum": ["queued", "saving", "active", "deleted"]},
-        "visibility": {"type": "string", "enum": ["private", "public"]},
-        "owner": _TEXT_OR_NULL,
-        "disk_format": {"type": ["null", "string"], "enum": [None, "raw", "qcow2", "iso"]},
-        "container_format": {"type": ["null", "string"], "enum": [None, "bare"]},
-        "size": _SIZE,
-        "virtual_size": _SIZE,
-        "checksum": _FIXED_OR_NULL,
-        "os_hash_algo": _FIXED_OR_NULL,
-        "os_hash_value": _FIXED_OR_NULL,
-        "min_disk": {"type": "integer"},
-        "min_ram": {"type": "integer"},
-        "protected": {"type": "boolean"},
-        "os_hidden": {"type": "boolean"},
-        "tags": {"type": "array", "items": {"type": "string", "maxLength": 255}},
-        "created_at": _FIXED,
-        "updated_at": _FIXED,
-        "self": _FIXED,
-        "file": _FIXED,
-        "schema": _FIXED,
-    },
-    "additionalProperties": _TEXT,
-    "links": [
-        {"rel": "self", "href": "{self}"},
-        {"rel": "enclosure", "href": "{file}"},
-        {"rel": "describedby", "href": "{schema}"},
-    ],
-}
-
-IMAGES_SCHEMA: Final[dict[str, Any]] = {
-    "name": "images",
-    "properties": {
-        "images": {"type": "array", "items": IMAGE_SCHEMA},
-        "first": _TEXT,
-        "next": _TEXT,
-        "schema": _TEXT,
-    },
-    "links": [
-        {"rel": "first", "href": "{first}"},
-        {"rel": "next", "href": "{next}"},
-        {"rel": "describedby", "href": "{schema}"},
-    ],
-}

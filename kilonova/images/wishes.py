@@ -23,6 +23,13 @@ SETTABLE: Final = frozenset(
     }
 )  # fmt: skip
 
+VISIBILITIES: Final = ("private", "public", "shared", "community")
+"""For its project, for all, for single projects, and for whoever knows of it."""
+
+MEMBER_STATUSES: Final = ("pending", "accepted", "rejected")
+"""What a project can say to an image that is shared with it."""
+
+_MOST_ID: Final = 64
 _MOST_NUMBER: Final = 2**31 - 1
 _MOST_PROPERTIES: Final = 128
 _MOST_PROPERTIES_BYTES: Final = 60_000  # a TEXT column of MariaDB has 65,535
@@ -79,6 +86,22 @@ def read_patch(body: Any, image: Image) -> Wish:
     wish = _wish({key: value for key, value in wanted.items() if key not in removed}, None)
     _refuse_formats(wish, image)
     return Wish(fields=wish.fields, properties={**wish.properties, **dict.fromkeys(removed)})
+
+
+def read_member(body: Any) -> str:
+    """The project in the body of ``POST /v2/images/{id}/members``. Invalid where it names none."""
+    member_id = body.get("member") if isinstance(body, dict) else None
+    if not isinstance(member_id, str) or not 0 < len(member_id) <= _MOST_ID:
+        raise Invalid(f'The body must be {{"member": "<project id>"}}, of 1 to {_MOST_ID} characters')
+    return member_id
+
+
+def read_member_status(body: Any) -> str:
+    """The status in the body of ``PUT /v2/images/{id}/members/{member}``. Invalid where it is none."""
+    status = body.get("status") if isinstance(body, dict) else None
+    if status not in MEMBER_STATUSES:
+        raise Invalid(f'The body must be {{"status": …}} with one of {", ".join(MEMBER_STATUSES)}')
+    return str(status)
 
 
 def read_tag(tag: str) -> str:
@@ -138,9 +161,7 @@ def _flag(key: str, value: Any) -> bool:
 
 
 def _visibility(value: Any) -> str:
-    if value in ("shared", "community"):
-        raise Invalid(f"visibility {value} is not offered here; images are private or public")
-    return str(_one_of("visibility", value, ("private", "public")))
+    return str(_one_of("visibility", value, VISIBILITIES))
 
 
 def _one_of(key: str, value: Any, choices: tuple[str, ...]) -> str | None:

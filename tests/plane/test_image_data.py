@@ -37,7 +37,7 @@ def test_an_image_is_created_filled_and_read_back(gallery: Gallery) -> None:
     assert shown["checksum"] == hashlib.md5(DISK).hexdigest()  # noqa: S324  Glance's checksum is MD5
     assert shown["os_hash_algo"] == "sha512"
     assert shown["os_hash_value"] == hashlib.sha512(DISK).hexdigest()
-    assert (shown["visibility"], shown["owner"], shown["hw_disk_bus"]) == ("private", "web", "virtio")
+    assert (shown["visibility"], shown["owner"], shown["hw_disk_bus"]) == ("shared", "web", "virtio")
     downloaded = gallery.as_("ada")("GET", f"/image/v2/images/{image_id}/file")
     assert downloaded.content == DISK
     assert downloaded.headers["content-md5"] == shown["checksum"]

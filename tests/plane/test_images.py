@@ -133,6 +133,9 @@ def test_lists_are_filtered(gallery: Gallery) -> None:
     assert gallery.names("os_hidden=true") == ["old"]
     assert gallery.names("status=active") == []
     assert gallery.names("visibility=public") == []
+    assert gallery.names("visibility=shared&size_min=1") == []
+    assert gallery.names("created_at=lt:2026-11-22T13:00:00Z") == []
+    assert gallery.names("created_at=gte:2026-11-22T13:00:00Z&sort=name:asc") == ["cd", "disk"]
 
 
 @pytest.mark.parametrize(
@@ -191,5 +194,6 @@ def test_what_clients_ask_beside_images_is_answered(gallery: Gallery) -> None:
     assert ada("GET", "/image/v2/info/stores").status_code == 404
     image_id = gallery.create()
     assert ada("POST", f"/image/v2/images/{image_id}/import", json={}).status_code == 501
-    assert ada("GET", f"/image/v2/images/{image_id}/members").json()["members"] == []
+    assert ada("GET", "/image/v2/schemas/member").json()["name"] == "member"
+    assert ada("GET", "/image/v2/schemas/members").json()["name"] == "members"
     assert ada("GET", "/image/v2/nothing").json()["error"]["code"] == 404

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kilonova.domain.errors import Conflict
-from kilonova.domain.images import Image, ImageQuery, ImageStatus
+from kilonova.domain.images import Image, ImageMember, ImageQuery, ImageStatus, Span
 from kilonova.domain.model import Instant
 from kilonova.store.database import Database
 from kilonova.store.images import StoredImages
@@ -87,7 +87,7 @@ def test_a_project_sees_its_own_and_the_public_ones(records: StoredImages) -> No
     assert ids(records, ImageQuery(project_id=None, sort=order)) == "1"
     assert ids(records, ImageQuery(project_id=None, every_project=True, sort=order)) == "012"
     assert ids(records, ImageQuery(project_id="p1", sort=order, equals={"name": ("größe", "x")})) == "0"
-    assert sorted(records.list_active_image_ids()) == [FULL.id, "other-2"]
+    assert sorted(records.list_image_ids_with_data()) == [FULL.id, "other-2"]
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,56 @@ def test_pages_add_up_in_every_order_with_nulls_first(
         query = replace(query, after=page[-1])
     assert ids(records, replace(query, after=None, limit=100)) == expected
     assert "".join(image.id[-1] for image in found) == expected
+
+
+def test_what_is_kept_from_use_keeps_its_data(records: StoredImages) -> None:
+    records.add_image(replace(FULL, status=ImageStatus.DEACTIVATED))
+    assert records.list_image_ids_with_data() == [FULL.id]
+
+
+MEMBER = ImageMember(image_id=FULL.id, member_id="p2", status="pending", created_at=Instant(1), updated_at=Instant(2))
+
+
+def test_an_image_is_shared_with_a_project_once(records: StoredImages) -> None:
+    records.add_image(FULL)
+    records.add_member(MEMBER)
+    with pytest.raises(Conflict):
+        records.add_member(MEMBER)
+    assert records.list_members(FULL.id) == [MEMBER]
+    assert records.update_member(replace(MEMBER, status="accepted", updated_at=Instant(3)))
+    assert records.find_member(FULL.id, "p2") == replace(MEMBER, status="accepted", updated_at=Instant(3))
+    assert [records.delete_member(FULL.id, "p2") for _ in range(2)] == [True, False]
+    assert not records.update_member(MEMBER)
+    assert records.find_member(FULL.id, "p2") is None
+    with pytest.raises(Conflict):
+        records.add_member(replace(MEMBER, image_id="gone"))
+
+
+def test_a_project_sees_what_is_shared_with_it_by_its_own_word(records: StoredImages) -> None:
+    for number, visibility in enumerate(("shared", "shared", "private", "community")):
+        records.add_image(replace(FULL, id=f"image-{number}", visibility=visibility))
+        status = "accepted" if number else "pending"
+        records.add_member(replace(MEMBER, image_id=f"image-{number}", status=status))
+    query = ImageQuery(project_id="p2", sort=(("id", False),))
+    assert ids(records, query) == "1"
+    assert ids(records, replace(query, member_status="pending")) == "0"
+    assert ids(records, replace(query, member_status=None)) == "01"
+    assert ids(records, replace(query, community=True)) == "13"
+    assert ids(records, replace(query, project_id="p3")) == ids(records, replace(query, project_id=None)) == ""
+    assert ids(records, replace(query, project_id="p1")) == "0123"
+
+
+@pytest.mark.parametrize(
+    "span, expected",
+    [
+        (Span(field="size", least=2), "23"),
+        (Span(field="size", below=3), "12"),
+        (Span(field="size", least=2, below=3), "2"),
+        (Span(field="created_at", least=2, below=3, outside=True), "013"),
+        (Span(field="created_at", least=2), "23"),
+    ],
+)
+def test_images_are_narrowed_to_a_span(records: StoredImages, span: Span, expected: str) -> None:
+    for number in range(4):
+        records.add_image(replace(QUEUED, id=f"image-{number}", size=number or None, created_at=Instant(number)))
+    assert ids(records, ImageQuery(project_id=None, sort=(("id", False),), spans=(span,))) == expected

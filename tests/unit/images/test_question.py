@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from kilonova.domain.errors import Invalid, NotFound
-from kilonova.domain.images import Image, ImageQuery, ImageStatus
+from kilonova.domain.images import Image, ImageQuery, ImageStatus, Span
 from kilonova.domain.model import Instant
 from kilonova.images.question import Question, read_question
 
@@ -56,6 +56,46 @@ def test_visibility_all_narrows_nothing() -> None:
     assert "visibility" not in read(("visibility", "all")).query.equals
 
 
+def test_community_images_are_looked_at_only_when_they_are_asked_for() -> None:
+    assert not read(("visibility", "shared")).query.community
+    assert all(read(("visibility", one)).query.community for one in ("community", "all"))
+
+
+def test_the_word_of_the_project_on_what_is_shared_with_it_can_be_asked_for() -> None:
+    assert read().query.member_status == "accepted"
+    assert read(("member_status", "pending")).query.member_status == "pending"
+    assert read(("member_status", "all")).query.member_status is None
+
+
+def test_sizes_have_two_ends_that_belong_to_the_span() -> None:
+    spans = read(("size_min", "3"), ("size_max", "7")).query.spans
+    assert spans == (Span(field="size", least=3), Span(field="size", below=8))
+
+
+NOON = 1_577_880_000_000_000
+
+
+@pytest.mark.parametrize(
+    "operator, least, below, outside",
+    [
+        ("gt:", NOON + 1_000_000, None, False),
+        ("gte:", NOON, None, False),
+        ("lt:", None, NOON, False),
+        ("lte:", None, NOON + 1_000_000, False),
+        ("eq:", NOON, NOON + 1_000_000, False),
+        ("", NOON, NOON + 1_000_000, False),
+        ("neq:", NOON, NOON + 1_000_000, True),
+    ],
+)
+def test_times_are_compared_by_the_second(operator: str, least: int | None, below: int | None, outside: bool) -> None:
+    (span,) = read(("created_at", f"{operator}2020-01-01T12:00:00Z")).query.spans
+    assert span == Span(field="created_at", least=least, below=below, outside=outside)
+
+
+def test_an_owner_that_looks_like_a_list_is_a_name() -> None:
+    assert read(("owner", "in:a,b")).query.equals["owner"] == ("in:a,b",)
+
+
 @pytest.mark.parametrize(
     "parameters, sort",
     [
@@ -85,8 +125,14 @@ def test_both_ways_to_ask_for_an_order(parameters: list[tuple[str, str]], sort: 
         ("sort_key", "protected"),
         ("protected", "maybe"),
         ("size", "big"),
-        ("size_min", "3"),
-        ("created_at", "gt:2020-01-01T00:00:00Z"),
+        ("size_min", "x"),
+        ("size_max", "-1"),
+        ("created_at", "gt:yesterday"),
+        ("updated_at", "since:2020-01-01"),
+        ("created_at", ""),
+        ("visibility", "secret"),
+        ("member_status", "maybe"),
+        ("changes-since", "2020-01-01T00:00:00Z"),
         ("name", "a\x00b"),
     ],
 )

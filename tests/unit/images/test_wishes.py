@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kilonova.domain.errors import Conflict, Forbidden, Invalid, KilonovaError, NotSupported
 from kilonova.domain.images import Image, ImageStatus
 from kilonova.domain.model import Instant
-from kilonova.images.wishes import READ_ONLY, SETTABLE, Wish, read_creation, read_patch
+from kilonova.images.wishes import READ_ONLY, SETTABLE, Wish, read_creation, read_member, read_member_status, read_patch
 
 IMAGE = Image(
     id="6f4d5d5e-0000-4000-8000-000000000001",
@@ -55,8 +55,8 @@ def test_what_only_the_service_sets_is_read_only(key: str) -> None:
         {"disk_format": "vmdk"},
         {"disk_format": 7},
         {"container_format": "ova"},
-        {"visibility": "shared"},
-        {"visibility": "community"},
+        {"visibility": "secret"},
+        {"visibility": ["shared"]},
         {"visibility": None},
         {"min_disk": -1},
         {"min_disk": True},
@@ -126,6 +126,25 @@ def test_a_property_that_is_not_there_cannot_be_replaced_or_removed(verb: str) -
 def test_an_operation_that_cannot_be_is_refused(wrong: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         read_patch([wrong], IMAGE)
+
+
+@pytest.mark.parametrize("visibility", ["private", "public", "shared", "community"])
+def test_every_visibility_of_glance_is_read(visibility: str) -> None:
+    assert read_creation({"visibility": visibility}).fields == {"visibility": visibility}
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"member": None}, {"member": ""}, {"member": "x" * 65}])
+def test_a_member_is_a_project_id(body: Any) -> None:
+    assert read_member({"member": "p1"}) == "p1"
+    with pytest.raises(Invalid):
+        read_member(body)
+
+
+@pytest.mark.parametrize("body", [None, {}, {"status": "maybe"}, {"status": ["accepted"]}])
+def test_a_members_status_is_one_of_three_words(body: Any) -> None:
+    assert read_member_status({"status": "accepted"}) == "accepted"
+    with pytest.raises(Invalid):
+        read_member_status(body)
 
 
 def test_a_patch_is_a_list() -> None:
