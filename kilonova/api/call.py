@@ -24,6 +24,7 @@ class Links:
     """
 
     def __init__(self, base: str, mount: str, project_id: str | None) -> None:
+        self.mount = mount
         project = f"/{project_id}" if project_id else ""
         self.root = f"{base}/{mount}{project}"
         self.bookmark_root = f"{base}{project}"

@@ -244,11 +244,21 @@ _LATER: Final = (
     _Later("POST", _SERVER + "/shares", "shares", _API + "os-server-shares:create", "2.97"),
 )
 
+_BY_HAND: Final = "addresses that are added by hand"
 _LATER_ACTIONS: Final = (
-    *((f"os-get{kind}Console", "remote consoles", "2.5") for kind in ("VNC", "SPICE", "Serial", "RDP")),
-    *((f"{verb}FixedIp", "addresses that are added by hand", "2.43") for verb in ("add", "remove")),
-    *((f"{verb}FloatingIp", "addresses that are added by hand", "2.43") for verb in ("add", "remove")),
-    *((f"{verb}SecurityGroup", "security groups", None) for verb in ("add", "remove")),
+    *(
+        (f"os-get{kind}Console", "remote consoles", "os-remote-consoles", "2.5")
+        for kind in ("VNC", "SPICE", "Serial", "RDP")
+    ),
+    *(
+        row
+        for verb in ("add", "remove")
+        for row in (
+            (f"{verb}FixedIp", _BY_HAND, f"os-multinic:{verb}", "2.43"),
+            (f"{verb}FloatingIp", _BY_HAND, f"os-floating-ips:{verb}", "2.43"),
+            (f"{verb}SecurityGroup", "security groups", f"os-security-groups:{verb}", None),
+        )
+    ),
 )
 
 
@@ -267,8 +277,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *_in_proxies(),
     *(each for row in _LATER for each in row.routes()),
     *(
-        route("POST", _ACTION, _later(what), policy=None, action=action, until=until)
-        for action, what, until in _LATER_ACTIONS
+        route("POST", _ACTION, _later(what), policy=_API + rule, action=action, until=until)
+        for action, what, rule, until in _LATER_ACTIONS
     ),
     *_aliases(),
 )

@@ -115,22 +115,29 @@ _NAMES: Final = dict(
 """Alias and name, as clients have looked for them since 2013."""
 
 
+_OLD_NAMES: Final = {**_NAMES, "OS-EXT-VIF-NET": "ExtendedVIFNet"}
+"""Below ``/v2`` there is one more."""
+
+
 def index(call: Call) -> dict[str, Any]:
     """``GET /extensions``."""
-    del call
-    return {"extensions": [_extension(alias) for alias in _NAMES]}
+    return {"extensions": [_extension(alias) for alias in sorted(_names(call))]}
 
 
 def show(call: Call) -> dict[str, Any]:
     """``GET /extensions/{alias}``."""
     alias = call.params["alias"]
-    if alias not in _NAMES:
+    if alias not in _names(call):
         raise NotFound("The resource could not be found.")
     return {"extension": _extension(alias)}
 
 
+def _names(call: Call) -> dict[str, str]:
+    return _OLD_NAMES if call.links.mount == "v2" else _NAMES
+
+
 def _extension(alias: str) -> dict[str, Any]:
-    name = _NAMES[alias]
+    name = _OLD_NAMES[alias]
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return {
         "alias": alias,

@@ -191,3 +191,19 @@ def test_an_image_is_deleted_by_its_owner(cloud: ApiCloud) -> None:
     assert _message(cloud.call("DELETE", f"/images/{IMAGE_ID}", role="member")) == (403, text)
     assert cloud.call("DELETE", f"/images/{IMAGE_ID}").status_code == 204
     assert cloud.call("DELETE", f"/images/{IMAGE_ID}").status_code == 404
+
+
+def test_extensions_are_listed_by_alias_and_one_more_below_v2(cloud: ApiCloud) -> None:
+    ours, theirs = cloud.get("/extensions")["extensions"], capture("extensions@2.1")["body"]["extensions"]
+    assert [(each["alias"], each["name"]) for each in ours] == [(each["alias"], each["name"]) for each in theirs]
+    old = [each["alias"] for each in cloud.get("//compute/v2/extensions")["extensions"]]
+    assert old == sorted([*(each["alias"] for each in ours), "OS-EXT-VIF-NET"])
+    assert cloud.get("//compute/v2/extensions/OS-EXT-VIF-NET")["extension"]["name"] == "ExtendedVIFNet"
+    assert cloud.call("GET", "/extensions/OS-EXT-VIF-NET").status_code == 404
+
+
+@pytest.mark.parametrize("action", ["addFixedIp", "removeFloatingIp", "addSecurityGroup", "os-getVNCConsole"])
+def test_an_action_that_is_not_there_yet_is_told_so(cloud: ApiCloud, action: str) -> None:
+    uuid = cloud.boot()
+    assert _message(cloud.call("POST", f"/servers/{uuid}/action", {action: {}}))[0] == 501
+    assert _message(cloud.call("POST", f"/servers/{uuid}/action", {action: {}}, role="reader"))[0] == 403
