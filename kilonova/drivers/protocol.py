@@ -184,6 +184,50 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class CanSuspend(Protocol):
+    """Writes a guest's memory to disk and lets it go on from there later, also after the host was restarted.
+
+    A suspended guest's power state is SHUTDOWN. ``power_on`` and ``reboot`` of one boot it anew, and its memory is
+    forgotten.
+    """
+
+    def suspend(self, uuid: str) -> None:
+        """Save what it is doing and switch it off. Raises GuestFailure when it is neither running nor suspended."""
+
+    def resume(self, uuid: str) -> None:
+        """Let it go on where it was suspended; one that is frozen goes on too, and one that runs is left alone.
+
+        Raises GuestFailure when it is off and was not suspended.
+        """
+
+
+@runtime_checkable
+class CanRescue(Protocol):
+    """Boots a guest from another disk, to mend its own."""
+
+    def rescue(self, uuid: str, image: ImageSource, *, timeout_seconds: float) -> None:
+        """Switch it off, as ``power_off`` does, and boot it from a disk made of the image; its own disks come behind.
+
+        One that runs from a disk of this image is left alone. An image that does not boot by itself, as a disk,
+        is refused with GuestFailure(IMAGE_REFUSED), and what fails leaves the guest with its own disks.
+        """
+
+    def unrescue(self, uuid: str) -> None:
+        """Switch it off at once and boot it from its own disk; the rescue disk is gone.
+
+        One that runs from its own disk is left alone.
+        """
+
+
+@runtime_checkable
+class CanSetPassword(Protocol):
+    """Reaches into a running guest to set its administrator's password."""
+
+    def set_password(self, uuid: str, password: str) -> None:
+        """Set it. Raises GuestFailure when the guest is not running, or does not obey."""
+
+
+@runtime_checkable
 class CanReadConsole(Protocol):
     """Keeps what the guest writes to its first serial port."""
 

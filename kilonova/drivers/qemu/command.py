@@ -17,7 +17,7 @@ QEMU_LOG: Final = "qemu.log"
 
 _MAX_VCPUS: Final = 255  # what machine "pc" takes
 _MIN_MEMORY_MB: Final = 4  # below, the firmware does not come up
-_DISK_SLOTS: Final = {DiskRole.ROOT: 0x8, DiskRole.EPHEMERAL: 0x9, DiskRole.SWAP: 0xA}
+_DISK_SLOTS: Final = {DiskRole.RESCUE: 0x7, DiskRole.ROOT: 0x8, DiskRole.EPHEMERAL: 0x9, DiskRole.SWAP: 0xA}
 _CD_BUSES: Final = {DiskRole.CDROM: "ide.0", DiskRole.CONFIG: "ide.1"}
 _FIRST_NIC_SLOT: Final = 0x10
 _LAST_NIC_SLOT: Final = 0x1F
@@ -26,8 +26,13 @@ _SMBIOS: Final = "type=1,manufacturer=Kilonova,product=OpenStack Compute,uuid={u
 """``OpenStack Compute`` is what cloud-init looks for before it asks for OpenStack's metadata."""
 
 
-def command_line(binary: str, guest: Definition, accelerator: Accelerator, *, monitor_fd: int) -> list[str]:
-    """The whole of it; ``monitor_fd`` is a listening socket that QEMU inherits."""
+def command_line(
+    binary: str, guest: Definition, accelerator: Accelerator, *, monitor_fd: int, awaits_memory: bool = False
+) -> list[str]:
+    """The whole of it; ``monitor_fd`` is a listening socket that QEMU inherits.
+
+    With ``awaits_memory`` the guest stands still until its memory is loaded by the monitor, and after that.
+    """
     return [
         binary,
         *("-nodefaults", "-no-user-config", "-no-shutdown", "-display", "none", "-sandbox", _SANDBOX),
@@ -43,8 +48,9 @@ def command_line(binary: str, guest: Definition, accelerator: Accelerator, *, mo
         *_device("virtio-balloon-pci", id="balloon", addr=0x3),
         *("-object", "rng-random,id=random,filename=/dev/urandom"),
         *_device("virtio-rng-pci", id="rng", rng="random", addr=0x4),
-        *(word for disk in guest.disks for word in _disk(disk)),
+        *(word for disk in guest.attached for word in _disk(disk, is_rescued=guest.rescue is not None)),
         *(word for number, nic in enumerate(guest.nics) for word in _nic(number, nic)),
+        *(("-incoming", "defer", "-S") if awaits_memory else ()),
     ]
 
 
@@ -68,17 +74,18 @@ def _processor(guest: Definition, accelerator: Accelerator) -> tuple[str, ...]:
     return ("-accel", f"tcg,tb-size={cache_mb}")
 
 
-def _disk(disk: Disk) -> Iterator[str]:
+def _disk(disk: Disk, *, is_rescued: bool) -> Iterator[str]:
+    boots_first = DiskRole.RESCUE if is_rescued else DiskRole.ROOT
     node = disk.role.value
     file: dict[str, object] = {"driver": "file", "filename": disk.file}
     cd_bus = _CD_BUSES.get(disk.role)
     options = {"driver": disk.format, "node-name": node, "read-only": cd_bus is not None, "file": file}
     yield from ("-blockdev", json.dumps(options))
     if cd_bus is not None:  # boots after the root disk: what was installed there, and until then the CD
-        second = {"bootindex": 2} if disk.role is DiskRole.CDROM else {}
+        second = {"bootindex": 2} if disk.role is DiskRole.CDROM and not is_rescued else {}
         yield from _device("ide-cd", id=node, drive=node, bus=cd_bus, **second)
     else:
-        first = {"bootindex": 1} if disk.role is DiskRole.ROOT else {}
+        first = {"bootindex": 1} if disk.role is boots_first else {}
         yield from _device("virtio-blk-pci", id=node, drive=node, addr=_DISK_SLOTS[disk.role], serial=node, **first)
 
 

@@ -21,6 +21,7 @@ class DiskRole(StrEnum):
     EPHEMERAL = "ephemeral"
     SWAP = "swap"
     CONFIG = "config"
+    RESCUE = "rescue"
 
 
 class Condition(StrEnum):
@@ -60,11 +61,20 @@ class Definition:
     condition: Condition = Condition.PREPARING
     boot_id: str = ""
     """Which run of the machine the condition was written in."""
+    memory: str = ""
+    """The file of its saved memory, while it is suspended; it has not run since that was written."""
+    rescue: Disk | None = None
+    """The disk that it boots from instead of its own, while it is rescued."""
+
+    @property
+    def attached(self) -> tuple[Disk, ...]:
+        """The disks that it has now."""
+        return self.disks if self.rescue is None else (self.rescue, *self.disks)
 
     @property
     def base_images(self) -> frozenset[str]:
         """The names of the cached images that its disks stand on."""
-        return frozenset(disk.base for disk in self.disks if disk.base is not None)
+        return frozenset(disk.base for disk in self.attached if disk.base is not None)
 
     @classmethod
     def of(cls, spec: GuestSpec) -> "Definition":
@@ -100,9 +110,14 @@ def find_definition(directory: Path) -> Definition | None:
         return None
 
 
+def _disk(kept: dict[str, Any]) -> Disk:
+    return Disk(**{**kept, "role": DiskRole(kept["role"])})
+
+
 def _parse(kept: dict[str, Any]) -> Definition:
     del kept["format"]
     kept["nics"] = tuple(Nic(**nic) for nic in kept["nics"])
-    kept["disks"] = tuple(Disk(**{**disk, "role": DiskRole(disk["role"])}) for disk in kept["disks"])
+    kept["disks"] = tuple(_disk(disk) for disk in kept["disks"])
+    kept["rescue"] = _disk(kept["rescue"]) if kept.get("rescue") else None
     kept["condition"] = Condition(kept["condition"])
     return Definition(**kept)

@@ -23,6 +23,8 @@ from kilonova.drivers.qemu.definition import Disk, DiskRole
 from kilonova.drivers.qemu.formats import ImageFacts, check_image
 
 _LOG = logging.getLogger(__name__)
+RESCUE_DISK = "rescue.qcow2"
+"""Its name in the guest's directory."""
 _PART = ".part"
 _CHUNK = 1 << 20
 # A hostile image must not take the host's memory or processor while qemu-img looks at it.
@@ -60,7 +62,7 @@ class ImageCache:
 
     def provide(self, image: ImageSource) -> tuple[Path, ImageFacts]:
         """The image's file in the cache, fetched if it is not there, and what it is. Raises GuestFailure."""
-        path = self.directory / _cache_key(image)
+        path = self.directory / cache_key(image)
         with self._guards[path.name]:
             if not path.exists():
                 self._fetch(image, path)
@@ -83,12 +85,28 @@ class ImageCache:
             part.unlink(missing_ok=True)
 
 
+def cache_key(image: ImageSource) -> str:
+    """The file name of an image in the cache."""
+    name = image.image_id if re.fullmatch(r"[0-9A-Za-z-]{1,64}", image.image_id) else _digest(image.image_id)
+    return f"{name}.{image.sha512[:16] if image.sha512 else 'unchecked'}.{_digest(image.disk_format)[:4]}"
+
+
 def make_disks(spec: GuestSpec, directory: Path, cache: ImageCache) -> tuple[Disk, ...]:
     """Make all disks of a guest in its directory, over whatever an interrupted attempt left there.
 
     Raises GuestFailure.
     """
     return tuple(_each_disk(spec, directory, cache))
+
+
+def make_rescue_disk(image: ImageSource, directory: Path, cache: ImageCache) -> Disk:
+    """Make the disk that a guest is rescued from, over whatever was there. Raises GuestFailure."""
+    if image.disk_format == "iso":
+        raise GuestFailure(FaultCause.IMAGE_REFUSED, f"image {image.image_id} is a CD, not a disk to boot from")
+    base, facts = cache.provide(image)
+    source = ("-b", _from(directory, base), "-F", facts.disk_format)
+    made = _create(directory, RESCUE_DISK, DiskRole.RESCUE, (*source, RESCUE_DISK))
+    return replace(made, base=base.name)
 
 
 @contextlib.contextmanager
@@ -148,11 +166,6 @@ def _create(directory: Path, name: str, role: DiskRole, arguments: Sequence[str]
 def _from(directory: Path, base: Path) -> str:
     """The base's path as seen from the guest's directory: the state directory may be moved as a whole."""
     return os.path.relpath(base, directory)
-
-
-def _cache_key(image: ImageSource) -> str:
-    name = image.image_id if re.fullmatch(r"[0-9A-Za-z-]{1,64}", image.image_id) else _digest(image.image_id)
-    return f"{name}.{image.sha512[:16] if image.sha512 else 'unchecked'}.{_digest(image.disk_format)[:4]}"
 
 
 def _digest(text: str) -> str:

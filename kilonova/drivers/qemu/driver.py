@@ -21,7 +21,7 @@ from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
 from kilonova.drivers.herald import Herald
-from kilonova.drivers.protocol import GuestSpec, Inventory, Listener
+from kilonova.drivers.protocol import GuestSpec, ImageSource, Inventory, Listener
 from kilonova.drivers.qemu import host, process
 from kilonova.drivers.qemu.disks import ImageCache
 from kilonova.drivers.qemu.guest import GONE, Guest, Site
@@ -165,6 +165,26 @@ class QemuDriver:
         """See the Protocol."""
         with self._held(uuid) as held:
             held.unpause()
+
+    def suspend(self, uuid: str) -> None:
+        """See CanSuspend."""
+        with self._held(uuid) as held:
+            held.suspend()
+
+    def resume(self, uuid: str) -> None:
+        """See CanSuspend."""
+        with self._held(uuid) as held:
+            held.resume()
+
+    def rescue(self, uuid: str, image: ImageSource, *, timeout_seconds: float) -> None:
+        """See CanRescue."""
+        with self._held(uuid) as held:
+            held.rescue(image, timeout_seconds)
+
+    def unrescue(self, uuid: str) -> None:
+        """See CanRescue."""
+        with self._held(uuid) as held:
+            held.unrescue()
 
     def console_log(self, uuid: str, *, lines: int | None) -> str:
         """See CanReadConsole; needs no turn, so a guest that is busy can be read."""

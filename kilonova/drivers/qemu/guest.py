@@ -7,18 +7,19 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
 from kilonova.drivers.herald import Herald
-from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec
+from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec, ImageSource
 from kilonova.drivers.qemu import command, host, process
 from kilonova.drivers.qemu.console import read_console, trim_console
 from kilonova.drivers.qemu.definition import DEFINITION_FILE, Condition, Definition, find_definition, save_definition
-from kilonova.drivers.qemu.disks import ImageCache, disk_trouble, make_disks
+from kilonova.drivers.qemu.disks import RESCUE_DISK, ImageCache, cache_key, disk_trouble, make_disks, make_rescue_disk
 from kilonova.drivers.qemu.machine import MONITOR, Machine
+from kilonova.drivers.qemu.memory import MEMORY_FILE, forget_memory, load_memory, save_memory
 from kilonova.drivers.qemu.process import QemuProcess
 from kilonova.drivers.qemu.qmp import QmpClosed, QmpTimeout
 from kilonova.drivers.qemu.watch import Watch
@@ -28,7 +29,7 @@ GONE: Final = ".gone-"
 
 _LOG = logging.getLogger(__name__)
 _START_SECONDS: Final = 60.0
-_KILL_SECONDS: Final = 20.0
+_MEMORY_SECONDS: Final = 300.0
 _OWN_MEMORY_MB: Final = 32  # what QEMU needs beside the guest's memory
 
 _WITHOUT_QEMU: Final[Mapping[Condition, PowerState]] = {
@@ -154,6 +155,57 @@ class Guest:
         if self.state is not PowerState.RUNNING:
             self._run_command("cont")
 
+    def suspend(self) -> None:
+        """Save its memory, then end its QEMU; whoever is cut off in between ends it the next time."""
+        definition, machine = self._require_definition(), self._machine
+        if not definition.memory:
+            if machine is None or machine.state not in (PowerState.RUNNING, PowerState.PAUSED):
+                raise _not_running(self.state)
+            with self._by_request():
+                save_memory(machine, self.directory, timeout_seconds=_MEMORY_SECONDS)
+            self._rewrite(memory=MEMORY_FILE)
+        self._pull_the_plug()
+        if self.state is not PowerState.SHUTDOWN:
+            self._record(Condition.OFF)
+
+    def resume(self) -> None:
+        """Load its memory and let it go on. It does not run a step before its memory is forgotten."""
+        if self._require_definition().memory:
+            self._pull_the_plug()  # of one that was cut off while it was suspended or resumed
+            self._launch(with_memory=True)
+            self._forget_memory()
+        if self.state is not PowerState.RUNNING:
+            self._run_command("cont")
+
+    def rescue(self, image: ImageSource, timeout_seconds: float) -> None:
+        """Make the disk, switch the guest off, boot it from the disk; its own one again where that fails."""
+        definition = self._require_definition()
+        if self._is_up and definition.rescue is not None and definition.rescue.base == cache_key(image):
+            return
+        if definition.rescue is None:  # else it may be in use
+            with disk_trouble():
+                disk = make_rescue_disk(image, self.directory, self._site.cache)
+            self._press_power_button(timeout_seconds)
+            self._pull_the_plug()
+        else:
+            self._pull_the_plug()
+            with disk_trouble():
+                disk = make_rescue_disk(image, self.directory, self._site.cache)
+        self._rewrite(rescue=disk)
+        try:
+            self._launch()
+        except BaseException:
+            self._leave_rescue_disk()
+            raise
+
+    def unrescue(self) -> None:
+        """Boot it from its own disk, unless it runs from that."""
+        if self._require_definition().rescue is None and self._is_up:
+            return
+        self._pull_the_plug()
+        self._leave_rescue_disk()
+        self._launch()
+
     def console_log(self, lines: int | None) -> str:
         """What it wrote."""
         self._require_definition()
@@ -170,6 +222,8 @@ class Guest:
             machine = self._hold(found)
             machine.find_out()
             self._record_running(machine)
+        elif definition is not None and definition.memory:
+            self._record(Condition.OFF)  # suspended: what it was doing is on disk
         elif definition is not None and definition.condition is Condition.ON:
             self._lose(restarted=definition.boot_id != host.boot_id())
 
@@ -210,25 +264,33 @@ class Guest:
         self._definition = replace(definition, disks=disks)
         self._record(Condition.OFF)
 
-    def _launch(self) -> None:
+    def _launch(self, *, with_memory: bool = False) -> None:
         definition = self._require_definition()
         require_memory(definition.memory_mb)
+        if not with_memory:
+            self._forget_memory()
         with self._by_request(), disk_trouble():
             trim_console(self.directory / command.CONSOLE_LOG)
-            machine = self._hold(self._start_qemu(definition))
+            machine = self._hold(self._start_qemu(definition, awaits_memory=with_memory))
             try:
                 machine.connect(timeout_seconds=_START_SECONDS)
-            except (OSError, QmpClosed, QmpTimeout) as error:
+                if with_memory:
+                    load_memory(machine, self.directory, timeout_seconds=_MEMORY_SECONDS)
+            except (OSError, QmpClosed, QmpTimeout, GuestFailure) as error:
                 machine.kill()
                 raise self._why_not(str(error)) from error
             if not self._record_running(machine):
                 raise self._why_not("QEMU ended as soon as it had started")
 
-    def _start_qemu(self, definition: Definition) -> QemuProcess:
+    def _start_qemu(self, definition: Definition, *, awaits_memory: bool) -> QemuProcess:
         with contextlib.closing(process.listen(self.directory, MONITOR)) as listener:
             handed_over = listener.fileno()
             line = command.command_line(
-                self._site.qemu.path, definition, self._site.accelerator, monitor_fd=handed_over
+                self._site.qemu.path,
+                definition,
+                self._site.accelerator,
+                monitor_fd=handed_over,
+                awaits_memory=awaits_memory,
             )
             log = self.directory / command.QEMU_LOG
             try:
@@ -264,6 +326,7 @@ class Guest:
     def _press_power_button(self, timeout_seconds: float) -> None:
         machine = self._machine
         if machine is not None and machine.state is not PowerState.CRASHED:
+            self._forget_memory()
             with self._by_request():
                 machine.press_power_button(timeout_seconds=timeout_seconds)
 
@@ -277,10 +340,20 @@ class Guest:
         self._require_definition()
         machine = self._machine
         if machine is None or machine.state not in (PowerState.RUNNING, PowerState.PAUSED):
-            text = f"the server is not running, it is {self.state.name.lower()}"
-            raise GuestFailure(FaultCause.DRIVER_ERROR, text)
+            raise _not_running(self.state)
+        self._forget_memory()
         with self._by_request():
             machine.command(name)
+
+    def _forget_memory(self) -> None:
+        """Before it runs again: what was saved would then belong to another past of its disks."""
+        if self._require_definition().memory:
+            self._rewrite(memory="")
+            forget_memory(self.directory)
+
+    def _leave_rescue_disk(self) -> None:
+        self._rewrite(rescue=None)
+        (self.directory / RESCUE_DISK).unlink(missing_ok=True)
 
     def _require_definition(self) -> Definition:
         definition = self._definition
@@ -316,6 +389,12 @@ class Guest:
         _LOG.info("guest %s: %s %s", self.uuid, kind, detail)
         self._site.herald.announce(GuestEvent(uuid=self.uuid, kind=kind, power_state=self.state, detail=detail))
 
+    def _rewrite(self, **facts: Any) -> None:
+        with self._facts:
+            if self._definition is not None:
+                self._definition = replace(self._definition, **facts)
+                save_definition(self.directory, self._definition)
+
     def _record(self, condition: Condition) -> None:
         with self._facts:
             self._write(condition)
@@ -324,6 +403,10 @@ class Guest:
         if self._definition is not None:
             self._definition = replace(self._definition, condition=condition, boot_id=host.boot_id())
             save_definition(self.directory, self._definition)
+
+
+def _not_running(state: PowerState) -> GuestFailure:
+    return GuestFailure(FaultCause.DRIVER_ERROR, f"the server is not running, it is {state.name.lower()}")
 
 
 def remove_directory(directory: Path) -> None:

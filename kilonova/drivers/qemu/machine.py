@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,10 @@ _STATES: Final[Mapping[str, PowerState]] = {
     "paused": PowerState.PAUSED,
     "io-error": PowerState.PAUSED,
     "watchdog": PowerState.PAUSED,
+    "inmigrate": PowerState.PAUSED,
+    "finish-migrate": PowerState.PAUSED,
+    "postmigrate": PowerState.PAUSED,
+    "prelaunch": PowerState.PAUSED,
     "suspended": PowerState.SUSPENDED,
     "shutdown": PowerState.SHUTDOWN,
     "internal-error": PowerState.CRASHED,
@@ -100,14 +104,19 @@ class Machine:
         """Reach one that somebody else started, and learn its state; one that does not answer counts as running."""
         try:
             self.connect(timeout_seconds=_ATTACH_SECONDS)
-            status = self.command("query-status")["status"]
+            status = self.find_state()
         except (GuestFailure, OSError, QmpClosed, QmpTimeout) as error:
             _LOG.warning("QEMU in %s runs and does not answer: %s", self._directory, error)
             return
-        self.state = _STATES.get(status, PowerState.RUNNING)
         if status == "shutdown":
             self.halted = True
             self._post_quit()
+
+    def find_state(self) -> str:
+        """Ask it for its state; also QEMU's own word for it. Raises GuestFailure."""
+        status: str = self.command("query-status")["status"]
+        self.state = _STATES.get(status, PowerState.RUNNING)
+        return status
 
     def release(self) -> None:
         """Look at it no more; it goes on."""
@@ -115,11 +124,18 @@ class Machine:
         self._watch.remove(self._process.pidfd)
         self._process.release()
 
-    def command(self, name: str) -> Any:
+    def command(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_seconds: float = 10.0,
+        descriptors: Sequence[int] = (),
+    ) -> Any:
         """Run a monitor command and return its answer; what goes wrong is a GuestFailure."""
         try:
             monitor = self._monitor or self.connect(timeout_seconds=_ATTACH_SECONDS)
-            return monitor.execute(name)
+            return monitor.execute(name, arguments, timeout_seconds=timeout_seconds, descriptors=descriptors)
         except QmpTimeout as error:
             text = "the server's QEMU does not answer"
             raise GuestFailure(FaultCause.GUEST_UNRESPONSIVE, text, detail=str(error)) from error

@@ -9,7 +9,7 @@ import json
 import select
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,10 +68,18 @@ class QmpClient:
         return self._socket.fileno()
 
     def execute(
-        self, command: str, arguments: Mapping[str, Any] | None = None, *, timeout_seconds: float = 10.0
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_seconds: float = 10.0,
+        descriptors: Sequence[int] = (),
     ) -> Any:
-        """Run a command and return what it returned. Raises QmpError, QmpClosed or QmpTimeout."""
-        number, call = self._send(command, arguments)
+        """Run a command and return what it returned; ``descriptors`` go to QEMU with it.
+
+        Raises QmpError, QmpClosed or QmpTimeout.
+        """
+        number, call = self._send(command, arguments, descriptors)
         call.answered.wait(timeout_seconds)
         return self._result(number, call)
 
@@ -122,7 +130,9 @@ class QmpClient:
             if not data or not self.receive():
                 raise QmpClosed("QEMU closed its monitor")
 
-    def _send(self, command: str, arguments: Mapping[str, Any] | None) -> tuple[int, _Call]:
+    def _send(
+        self, command: str, arguments: Mapping[str, Any] | None, descriptors: Sequence[int] = ()
+    ) -> tuple[int, _Call]:
         number, call = next(self._ids), _Call()
         message: dict[str, Any] = {"execute": command, "id": number}
         if arguments:
@@ -133,6 +143,9 @@ class QmpClient:
             self._calls[number] = call
         try:
             with self._writing:
+                if descriptors:
+                    # They travel with the first byte, and QEMU keeps them until a command asks for them.
+                    socket.send_fds(self._socket, [b" "], list(descriptors))
                 self._socket.sendall(json.dumps(message).encode() + b"\n")
         except TimeoutError:
             raise QmpTimeout(f"QEMU does not read its monitor ({command})") from None

@@ -15,7 +15,7 @@ from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
 from kilonova.drivers.herald import Herald
-from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec, Inventory, Listener
+from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec, ImageSource, Inventory, Listener
 from kilonova.drivers.simulated.pace import Pace, Timed
 from kilonova.drivers.simulated.script import Script, read_script
 from kilonova.drivers.simulated.shelf import Shelf, SimulatedGuest
@@ -33,6 +33,11 @@ DURATIONS: Final[Mapping[str, float]] = {
     "reboot": 0.5,
     "pause": 0.2,
     "unpause": 0.2,
+    "suspend": 0.4,
+    "resume": 0.4,
+    "rescue": 0.5,
+    "unrescue": 0.5,
+    "set_password": 0.2,
 }
 """Seconds that each verb takes: short, and long enough for a client that polls to see it in progress."""
 
@@ -203,6 +208,56 @@ class SimulatedDriver:
             if guest is not None:
                 self._become(guest, PowerState.RUNNING)
 
+    def suspend(self, uuid: str) -> None:
+        """See CanSuspend."""
+        with self._turns.take(uuid):
+            guest = self._require(uuid)
+            if not guest.is_suspended:
+                _require_power(guest)
+                self._work("suspend", guest)
+                guest.is_suspended = True
+                self._become(guest, PowerState.SHUTDOWN, "suspended")
+
+    def resume(self, uuid: str) -> None:
+        """See CanSuspend."""
+        with self._verb("resume", uuid, unless=(PowerState.RUNNING,)) as guest:
+            if guest is not None:
+                if not guest.is_suspended:
+                    _require_power(guest)
+                guest.is_suspended = False
+                self._become(guest, PowerState.RUNNING, "resumed")
+
+    def rescue(self, uuid: str, image: ImageSource, *, timeout_seconds: float) -> None:
+        """See CanRescue. The image is not fetched."""
+        with self._turns.take(uuid):
+            guest = self._require(uuid)
+            if image.disk_format == "iso":
+                raise GuestFailure(FaultCause.IMAGE_REFUSED, f"image {image.image_id} is a CD, not a disk to boot from")
+            if guest.rescue_image == image.image_id and guest.power is PowerState.RUNNING:
+                return
+            self._work("rescue", guest)
+            guest.rescue_image = image.image_id
+            self._boot(guest)
+
+    def unrescue(self, uuid: str) -> None:
+        """See CanRescue."""
+        with self._turns.take(uuid):
+            guest = self._require(uuid)
+            if guest.rescue_image is None and guest.power is PowerState.RUNNING:
+                return
+            self._work("unrescue", guest)
+            guest.rescue_image = None
+            self._boot(guest)
+
+    def set_password(self, uuid: str, password: str) -> None:
+        """See CanSetPassword. It is not kept: nobody could sign in with it."""
+        with self._turns.take(uuid):
+            guest = self._require(uuid)
+            _require_power(guest)
+            self._work("set_password", guest)
+            self._say(guest, "the administrator's password was set")
+            self._shelf.put(guest)
+
     # --- what happens on its own, when somebody wants it to ---------------------------------------------
 
     def befall(self, uuid: str, kind: GuestEventKind, *, detail: str = "simulated") -> None:
@@ -227,9 +282,8 @@ class SimulatedDriver:
             if guest.power in unless:
                 yield None
                 return
-            if needs_power and guest.power not in (PowerState.RUNNING, PowerState.PAUSED):
-                text = f"the server is not running, it is {guest.power.name.lower()}"
-                raise GuestFailure(FaultCause.DRIVER_ERROR, text)
+            if needs_power:
+                _require_power(guest)
             self._work(verb, guest)
             yield guest
 
@@ -260,9 +314,12 @@ class SimulatedDriver:
         return guest
 
     def _boot(self, guest: SimulatedGuest, *, followed_by_its_fate: bool = True) -> None:
-        guest.boots += 1
+        guest.is_suspended = False
+        if guest.rescue_image is None:
+            guest.boots += 1
+        number = 1 if guest.rescue_image else guest.boots  # a disk counts its own boots
         self._say(guest, "this server is simulated: no machine runs behind it")
-        self._become(guest, PowerState.RUNNING, f"READY boots={guest.boots}")
+        self._become(guest, PowerState.RUNNING, f"READY boots={number}")
         script: Script = read_script(guest.metadata)
         if script.fate is not None and followed_by_its_fate:
             kind, state = script.fate
@@ -297,6 +354,12 @@ class SimulatedDriver:
         if guest is None or guest.power is PowerState.NOSTATE:
             raise GuestFailure(FaultCause.GUEST_MISSING, "the server is not on its host any more")
         return guest
+
+
+def _require_power(guest: SimulatedGuest) -> None:
+    if guest.power not in (PowerState.RUNNING, PowerState.PAUSED):
+        text = f"the server is not running, it is {guest.power.name.lower()}"
+        raise GuestFailure(FaultCause.DRIVER_ERROR, text)
 
 
 _AFTER: Final[Mapping[GuestEventKind, PowerState]] = {

@@ -17,7 +17,12 @@ from kilonova.domain.faults import FaultCause, find_cause
 from kilonova.domain.states import PowerState
 from kilonova.drivers.protocol import GuestEventKind
 
-VERBS: Final = frozenset({"spawn", "destroy", "power_on", "power_off", "reboot", "pause", "unpause"})
+VERBS: Final = frozenset(
+    {
+        *("spawn", "destroy", "power_on", "power_off", "reboot", "pause", "unpause"),
+        *("suspend", "resume", "rescue", "unrescue", "set_password"),
+    }
+)
 
 _FATES: Final[Mapping[str, tuple[GuestEventKind, PowerState]]] = {
     "crashed": (GuestEventKind.CRASHED, PowerState.CRASHED),

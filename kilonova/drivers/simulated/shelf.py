@@ -27,6 +27,9 @@ class SimulatedGuest:
     power: PowerState = PowerState.NOSTATE
     boots: int = 0
     console: list[str] = field(default_factory=list)
+    is_suspended: bool = False
+    rescue_image: str | None = None
+    """The image that it runs from while it is rescued."""
 
 
 class Shelf:

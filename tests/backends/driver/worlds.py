@@ -12,6 +12,8 @@ from typing import Protocol
 
 from kilonova.drivers.protocol import (
     CanReadConsole,
+    CanRescue,
+    CanSuspend,
     Driver,
     GuestEvent,
     GuestEventKind,
@@ -29,7 +31,7 @@ from tests.waiting import wait_until
 NODE = "host-1"
 
 
-class ConsoleDriver(Driver, CanReadConsole, Protocol):
+class ConsoleDriver(Driver, CanReadConsole, CanSuspend, CanRescue, Protocol):
     """What both drivers are."""
 
 
@@ -119,6 +121,11 @@ class World:
             return text if f"READY boots={number}\n" in text else ""
 
         return wait_until(ready, f"boot {number} of the guest")
+
+    def await_boot_count(self, uuid: str, number: int, times: int) -> None:
+        """Wait until it said so many times that some disk of it was booted for that number of times."""
+        line = f"READY boots={number}\n"
+        wait_until(lambda: self.driver.console_log(uuid, lines=None).count(line) >= times, f"{times} times {line}")
 
     def await_event(self, uuid: str, kind: GuestEventKind) -> GuestEvent:
         """Wait until the listener was told of it."""
