@@ -71,6 +71,11 @@ class FaultCause(Enum):
         "The operation was cut off before it ended",
         "Try it again; the host or a service stopped while it ran.",
     )
+    NOT_SUPPORTED = _Row(
+        "not_supported",
+        "The host's driver cannot do this",
+        "Ask for it on a host with another driver; what each driver can do is in the guide on drivers.",
+    )
     HOST_DOWN = _Row("host_down", "The server's host is down", "Bring the host back, or evacuate the server.")
     DRIVER_ERROR = _Row(
         "driver_error",

@@ -6,85 +6,12 @@ the code around can be regular. Rows are plain data; what needs code is written 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
+from kilonova.domain.operation import ANY_STATE, ANY_TASK, IDLE, MINUTE, Operation, Runs
 from kilonova.domain.states import REBOOTING_SOFT, PowerState, TaskState, VmState
 
-
-class Runs(Enum):
-    """Who carries an operation out."""
-
-    AGENT = "agent"
-    """One driver call on the server's host."""
-    CONDUCTOR = "conductor"
-    """A workflow of several steps, maybe on several hosts."""
-    API = "api"
-    """At once, within the request."""
-
-
-ANY_STATE: Final = frozenset(VmState) - {VmState.DELETED}
-ANY_TASK: Final = frozenset(TaskState)
-IDLE: Final[frozenset[TaskState]] = frozenset()
-
-_MINUTE: Final = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One row.
-
-    ``request`` is the key in ``POST /servers/{id}/action`` (None where another route leads here) and ``variant``
-    the ``type`` that picks between two rows of one key. ``word`` is what 409 texts quote. ``accepts`` are the
-    settled states from which it may start, ``accepts_tasks`` the task states that do not stop it (none by
-    default); with ``needs_task`` one of them must be there. ``during``/``becomes``/``power`` are the states while it
-    runs and after it, None for unchanged. ``fails_to`` is the settled state after a failure, None for the one before;
-    with ``forgives_running`` it is ``becomes`` for a guest that runs all the same. ``events`` are the ledger's,
-    ``event`` the one that the driver call has. With ``minds_lock`` a locked server is refused; without ``tells_lock``
-    that reads as an invalid state. ``is_ready`` is False for an operation that Kilonova knows but does not do yet: the
-    API answers 501.
-    """
-
-    name: str
-    action: str
-    policy: str
-    accepts: frozenset[VmState]
-    runs: Runs = Runs.AGENT
-    request: str | None = None
-    variant: str | None = None
-    word: str = ""
-    events: tuple[str, ...] = ()
-    notifies: str = ""
-    legacy: str = ""
-    accepts_tasks: frozenset[TaskState] = IDLE
-    needs_task: bool = False
-    during: TaskState | None = None
-    becomes: VmState | None = None
-    power: PowerState | None = None
-    fails_to: VmState | None = None
-    forgives_running: bool = False
-    driver: str = ""
-    deadline_seconds: int = 10 * _MINUTE
-    status: int = 202
-    since: str = "2.1"
-    until: str | None = None
-    needs_launch: bool = True
-    needs_host: bool = False
-    minds_lock: bool = True
-    tells_lock: bool = True
-    is_ready: bool = False
-
-    @property
-    def event(self) -> str | None:
-        """The event of the driver call: the last one, as conductors' events come before agents'."""
-        return self.events[-1] if self.events else None
-
-    @property
-    def quoted(self) -> str:
-        """The word that 409 texts quote: the action's name unless the row has another."""
-        return self.word or self.action
-
+__all__ = ["ANY_STATE", "ANY_TASK", "IDLE", "OPERATIONS", "REQUESTED", "Operation", "Runs", "get_operation"]
 
 _ACTIVE: Final = frozenset({VmState.ACTIVE})
 _RUNNABLE: Final = frozenset({VmState.ACTIVE, VmState.STOPPED})
@@ -133,9 +60,10 @@ _ROWS: Final = (
         power=PowerState.RUNNING,
         fails_to=VmState.ERROR,
         driver="spawn",
-        deadline_seconds=60 * _MINUTE,
+        deadline_seconds=60 * MINUTE,
         needs_launch=False,
         is_ready=True,
+        launches=True,
     ),
     Operation(
         name="delete",
@@ -318,6 +246,7 @@ _ROWS: Final = (
         power=PowerState.SHUTDOWN,
         fails_to=VmState.ERROR,
         driver="suspend",
+        is_ready=True,
     ),
     Operation(
         name="resume",
@@ -333,6 +262,7 @@ _ROWS: Final = (
         power=PowerState.RUNNING,
         fails_to=VmState.ERROR,
         driver="resume",
+        is_ready=True,
     ),
     Operation(
         name="rescue",
@@ -349,6 +279,8 @@ _ROWS: Final = (
         fails_to=VmState.ERROR,
         driver="rescue",
         status=200,
+        launches=True,
+        is_ready=True,
     ),
     Operation(
         name="unrescue",
@@ -364,6 +296,7 @@ _ROWS: Final = (
         power=PowerState.RUNNING,
         fails_to=VmState.ERROR,
         driver="unrescue",
+        is_ready=True,
     ),
     Operation(
         name="change_password",
@@ -375,6 +308,7 @@ _ROWS: Final = (
         during=TaskState.UPDATING_PASSWORD,
         driver="set_password",
         tells_lock=False,
+        is_ready=True,
     ),
     Operation(
         name="rebuild",
@@ -391,7 +325,11 @@ _ROWS: Final = (
         power=PowerState.RUNNING,
         fails_to=VmState.ERROR,
         driver="rebuild",
-        deadline_seconds=60 * _MINUTE,
+        deadline_seconds=60 * MINUTE,
+        launches=True,
+        keeps_stopped=True,
+        steps=(TaskState.REBUILD_BLOCK_DEVICE_MAPPING, TaskState.REBUILD_SPAWNING),
+        is_ready=True,
     ),
     Operation(
         name="create_image",
@@ -404,7 +342,7 @@ _ROWS: Final = (
         legacy="snapshot",
         during=TaskState.IMAGE_SNAPSHOT_PENDING,
         driver="snapshot",
-        deadline_seconds=60 * _MINUTE,
+        deadline_seconds=60 * MINUTE,
         minds_lock=False,
     ),
     Operation(
@@ -418,7 +356,7 @@ _ROWS: Final = (
         legacy="snapshot",
         during=TaskState.IMAGE_BACKUP,
         driver="snapshot",
-        deadline_seconds=60 * _MINUTE,
+        deadline_seconds=60 * MINUTE,
     ),
     Operation(
         name="resize",
@@ -434,7 +372,7 @@ _ROWS: Final = (
         becomes=VmState.RESIZED,
         fails_to=VmState.ERROR,
         driver="resize",
-        deadline_seconds=60 * _MINUTE,
+        deadline_seconds=60 * MINUTE,
     ),
     Operation(
         name="migrate",
@@ -450,7 +388,7 @@ _ROWS: Final = (
         becomes=VmState.RESIZED,
         fails_to=VmState.ERROR,
         driver="resize",
-        deadline_seconds=60 * _MINUTE,
+        deadline_seconds=60 * MINUTE,
     ),
     Operation(
         name="confirm_resize",
@@ -502,7 +440,7 @@ _ROWS: Final = (
         legacy="live_migration._post",
         during=TaskState.MIGRATING,
         driver="live_migrate",
-        deadline_seconds=120 * _MINUTE,
+        deadline_seconds=120 * MINUTE,
     ),
     Operation(
         name="force_complete_live_migration",
@@ -547,7 +485,7 @@ _ROWS: Final = (
         becomes=VmState.ACTIVE,
         fails_to=VmState.ERROR,
         driver="rebuild",
-        deadline_seconds=60 * _MINUTE,
+        deadline_seconds=60 * MINUTE,
         status=200,
     ),
     Operation(
@@ -564,7 +502,7 @@ _ROWS: Final = (
         becomes=VmState.SHELVED,
         power=PowerState.SHUTDOWN,
         driver="shelve",
-        deadline_seconds=60 * _MINUTE,
+        deadline_seconds=60 * MINUTE,
     ),
     Operation(
         name="shelve_offload",
@@ -594,7 +532,7 @@ _ROWS: Final = (
         becomes=VmState.ACTIVE,
         power=PowerState.RUNNING,
         driver="spawn",
-        deadline_seconds=60 * _MINUTE,
+        deadline_seconds=60 * MINUTE,
     ),
     Operation(
         name="lock",

@@ -6,7 +6,7 @@ Pure functions over one row of the table in ``operations.py`` and one instance.
 from kilonova.domain.errors import Conflict
 from kilonova.domain.model import Instance, Instant
 from kilonova.domain.operations import Operation
-from kilonova.domain.states import PowerState, VmState
+from kilonova.domain.states import PowerState, TaskState, VmState
 
 
 def refusal(operation: Operation, instance: Instance, *, may_override_lock: bool) -> Conflict | None:
@@ -42,6 +42,11 @@ def accepted(operation: Operation, instance: Instance, *, now: Instant) -> Insta
 
 def finished(operation: Operation, instance: Instance, *, now: Instant) -> Instance:
     """The instance after the operation succeeded."""
+    if operation.keeps_stopped and instance.vm_state is VmState.STOPPED:
+        launched_at = now if operation.launches else instance.launched_at
+        return instance._replace(
+            task_state=None, power_state=PowerState.SHUTDOWN, launched_at=launched_at, updated_at=now
+        )
     settled = instance._replace(
         vm_state=operation.becomes or instance.vm_state,
         task_state=None,
@@ -50,9 +55,22 @@ def finished(operation: Operation, instance: Instance, *, now: Instant) -> Insta
     )
     if operation.becomes is VmState.DELETED:
         return settled._replace(terminated_at=now, deleted_at=now)
-    if operation.name == "create":
-        return settled._replace(launched_at=now)
-    return settled
+    return settled._replace(launched_at=now) if operation.launches else settled
+
+
+def stepped(operation: Operation, instance: Instance, step: TaskState, *, now: Instant) -> Instance | None:
+    """The instance as the operation goes on to its next step; None where it is there, or further, already."""
+    course = (operation.during, *operation.steps)
+    if instance.task_state not in course or step not in operation.steps:
+        return None
+    if course.index(step) <= course.index(instance.task_state):
+        return None
+    return instance._replace(task_state=step, updated_at=now)
+
+
+def unchanged(instance: Instance, *, now: Instant) -> Instance:
+    """The instance after an operation that its host's driver does not know: as it was before (contract §6.6.4)."""
+    return instance._replace(task_state=None, updated_at=now)
 
 
 def failed(operation: Operation, instance: Instance, *, now: Instant, power: PowerState | None) -> Instance:

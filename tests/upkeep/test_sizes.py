@@ -13,7 +13,7 @@ NINETIETH_FUNCTION_LINES = 30
 
 # File → the lines it may have until it is divided. Lower a number or take the row away; never add one.
 LONG_FILES: dict[str, int] = {
-    "kilonova/domain/operations.py": 750,  # one table of plain data, a row an operation: it is looked up, not read
+    "kilonova/domain/operations.py": 700,  # one table of plain data, a row an operation: it is looked up, not read
 }
 # "file name" of a function → the lines it may have; the same rule.
 LONG_FUNCTIONS: dict[str, int] = {}

@@ -12,7 +12,8 @@ class Contracted(NamedTuple):
 
     ``becomes`` empty: unchanged; ``power`` None: not said; ``success`` None: varies with the microversion. ``tasks``
     are the task states in which it is taken all the same, ``only_tasks`` those of which one has to be there.
-    ``launched`` is False where the server need not have been launched, ``locks`` False where a lock does not matter.
+    ``stopped`` is where it leads a server that was stopped, if elsewhere. ``launched`` is False where the server need
+    not have been launched, ``locks`` False where a lock does not matter.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Contracted(NamedTuple):
     launched: bool = True
     locks: bool = True
     word: str = ""
+    stopped: str = ""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -68,7 +70,7 @@ ACTIONS: Final = (
         "create_image", _FOUR, "image_snapshot_pending", "", 202, "createImage", locks=False, word="createImage"
     ),
     Contracted("create_backup", _FOUR, "image_backup", "", 202, "createBackup", word="createBackup"),
-    Contracted("rebuild", "active stopped error", "rebuilding", "active", 202, "rebuild"),
+    Contracted("rebuild", "active stopped error", "rebuilding", "active", 202, "rebuild", stopped="stopped"),
     Contracted("resize", "active stopped", "resize_prep", "resized", 202, "resize"),
     Contracted("migrate", "active stopped", "resize_prep", "resized", 202, "migrate"),
     Contracted("confirm_resize", "resized", "", "active", 204, "confirmResize", word="confirmResize"),

@@ -5,7 +5,7 @@ import pytest
 from kilonova.domain.model import Instance, Instant
 from kilonova.domain.operations import OPERATIONS, Operation, get_operation
 from kilonova.domain.states import PowerState, TaskState, VmState
-from kilonova.domain.transitions import accepted, failed, finished, refusal
+from kilonova.domain.transitions import accepted, failed, finished, refusal, stepped, unchanged
 from tests.unit.domain.contracted import ACTIONS, LEAVES_ERROR, Contracted
 from tests.unit.domain.samples import NOW, UUID, instance
 
@@ -115,7 +115,8 @@ def test_success_leads_to_the_state_of_the_contract(contracted: Contracted) -> N
     operation = get_operation(contracted.name)
     for vm in _allowed(contracted.states):
         done = finished(operation, instance(vm_state=vm, task_state=operation.during), now=_LATER)
-        assert done.vm_state == (VmState(contracted.becomes) if contracted.becomes else vm)
+        becomes = contracted.stopped if contracted.stopped and vm is VmState.STOPPED else contracted.becomes
+        assert done.vm_state == (VmState(becomes) if becomes else vm)
         assert done.task_state is None
         assert done.updated_at == _LATER
         if contracted.power is not None:
@@ -137,6 +138,35 @@ def test_an_instance_is_launched_when_its_creation_ends() -> None:
     building = instance(vm_state=VmState.BUILDING, task_state=TaskState.SPAWNING, launched_at=None)
     made = finished(get_operation("create"), building, now=_LATER)
     assert (made.vm_state, made.task_state, made.launched_at) == (VmState.ACTIVE, None, _LATER)
+
+
+@pytest.mark.parametrize("name", ["rebuild", "rescue"])
+def test_a_rebuilt_or_rescued_instance_is_launched_anew(name: str) -> None:
+    for vm in (VmState.ACTIVE, VmState.STOPPED):
+        assert finished(get_operation(name), instance(vm_state=vm), now=_LATER).launched_at == _LATER
+
+
+def test_a_rebuild_shows_its_steps_in_their_order_and_never_goes_back() -> None:
+    rebuild, server = get_operation("rebuild"), instance(task_state=TaskState.REBUILDING)
+    first, second = TaskState.REBUILD_BLOCK_DEVICE_MAPPING, TaskState.REBUILD_SPAWNING
+    mapping = stepped(rebuild, server, first, now=_LATER)
+    assert mapping == server._replace(task_state=first, updated_at=_LATER)
+    assert mapping is not None
+    spawning = stepped(rebuild, mapping, second, now=_LATER)
+    assert spawning is not None
+    assert spawning.task_state is second
+    assert stepped(rebuild, spawning, first, now=_LATER) is None
+    assert stepped(rebuild, spawning, second, now=_LATER) is None
+
+
+def test_a_step_leaves_the_task_state_of_a_deletion_alone() -> None:
+    leaving = instance(task_state=TaskState.DELETING)
+    assert stepped(get_operation("rebuild"), leaving, TaskState.REBUILD_SPAWNING, now=_LATER) is None
+
+
+def test_what_a_driver_does_not_know_leaves_an_instance_as_it_was() -> None:
+    server = instance(task_state=TaskState.SUSPENDING)
+    assert unchanged(server, now=_LATER) == server._replace(task_state=None, updated_at=_LATER)
 
 
 def test_a_restart_does_not_launch_an_instance_anew() -> None:
