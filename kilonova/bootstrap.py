@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import IO
 
@@ -29,9 +29,11 @@ from kilonova.images.wishes import Wish
 from kilonova.network.embedded import FlatNetwork
 from kilonova.services.compute import Agent
 from kilonova.services.conductor import Conductor
+from kilonova.services.driver_calls import DriverCalls
 from kilonova.services.loop import Loop
 from kilonova.services.plane import Plane, PlaneParts
-from kilonova.services.settings import PlaneSettings
+from kilonova.services.safe import Safe
+from kilonova.services.settings import PlaneSettings, check_leases
 from kilonova.store.database import Database
 from kilonova.store.flavors import seed_flavors
 from kilonova.store.identity import StoredIdentity
@@ -54,6 +56,12 @@ class Cloud:
     driver_reason: str
     lock: IO[str]
     """Held as long as the cloud is: one process a state directory."""
+
+    def close(self) -> None:
+        """Finish what is in hand, stop, and let go of everything."""
+        self.plane.stop()
+        self.database.close()
+        self.lock.close()
 
     def has_accounts(self) -> bool:
         """Whether the administrator exists already."""
@@ -80,8 +88,10 @@ def build(settings: Settings, *, clock: Clock = present) -> Cloud:
 
     Raises ``Unusable`` or ``HypervisorUnavailable`` with one sentence for whoever started the process.
     """
+    check_leases(settings.DEFAULT)
     choice = choose(settings.kilonova.driver)
     state_dir = open_state_dir(settings)
+    settings = replace(settings, DEFAULT=replace(settings.DEFAULT, host=_host(settings, state_dir)))
     lock = _only_one(state_dir)
     database = open_database(settings)
     bus = MemoryBus()
@@ -218,13 +228,26 @@ class _ImageSource:
         return self._images.update_image(image_id, Wish(properties=properties), viewer)
 
 
-def _host(settings: Settings) -> str:
-    return settings.DEFAULT.host or socket.gethostname()
+def _host(settings: Settings, state_dir: Path) -> str:
+    """The name of this host: that of the first start, whatever the machine is called since.
+
+    Servers and claims are bound to it. SettingsUnusable where the settings now name another one.
+    """
+    kept, wanted = state_dir / "host", settings.DEFAULT.host
+    if not kept.exists():
+        kept.write_text((wanted or socket.gethostname()) + "\n", "utf-8")
+    name = kept.read_text("utf-8").strip()
+    if wanted and wanted != name:
+        raise SettingsUnusable(
+            f"The setting host in [DEFAULT] is {wanted}, but the servers in {state_dir} belong to the host {name}. "
+            "Leave the setting out, or start with another state directory."
+        )
+    return name
 
 
 def _drivers(name: str, settings: Settings, state_dir: Path) -> Sequence[tuple[str, Driver]]:
     """One driver a host; only the simulated one stands for more than this machine."""
-    host = _host(settings)
+    host = settings.DEFAULT.host
     if name == "qemu":
         from kilonova.drivers.qemu.driver import QemuDriver
 
@@ -247,7 +270,17 @@ def _plane(ground: _Ground, drivers: Sequence[tuple[str, Driver]]) -> Plane:
     conductor = Conductor(
         ground.database, ground.bus, ground.clock, settings=settings.DEFAULT, scheduler=settings.scheduler
     )
-    agents = [Agent(host, driver, conductor, source, settings=settings.DEFAULT) for host, driver in drivers]
+    safe = Safe()
+    agents = [
+        Agent(
+            host,
+            driver,
+            conductor,
+            DriverCalls(driver, source, safe, settings=settings.DEFAULT),
+            settings=settings.DEFAULT,
+        )
+        for host, driver in drivers
+    ]
     return Plane(
         PlaneParts(
             database=ground.database,
@@ -259,7 +292,7 @@ def _plane(ground: _Ground, drivers: Sequence[tuple[str, Driver]]) -> Plane:
             settings=settings.DEFAULT,
             quota=settings.quota,
             shown=shown_settings(settings),
-            host=_host(settings),
+            host=settings.DEFAULT.host,
             chores=[_forgetting_tokens(ground)],
         )
     )

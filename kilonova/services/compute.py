@@ -9,50 +9,47 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from itertools import chain, repeat
+from typing import Final
 from uuid import uuid4
 
 from kilonova.domain.changes import Phase
-from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, KilonovaError, NotFound, NotSupported
+from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, KilonovaError, NotSupported, Unavailable
 from kilonova.domain.faults import FaultCause
-from kilonova.domain.model import Instance
 from kilonova.domain.operations import Operation, get_operation
-from kilonova.domain.states import PowerState
-from kilonova.drivers.protocol import CanReadConsole, Driver, GuestEvent, GuestSpec, ImageSource, Nic
+from kilonova.domain.states import PowerState, TaskState
+from kilonova.drivers.protocol import CanReadConsole, Driver, GuestEvent
 from kilonova.services.door import Door, Failure, HostReport, NodeReport, Observation, PhaseReport, Work
+from kilonova.services.driver_calls import DriverCalls, is_able
 from kilonova.services.settings import ServiceSettings
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 5.0
 """How long a stop waits for operations in hand."""
-
-
-class ImageFetcher(Protocol):
-    """Where the agent gets an image's bytes from."""
-
-    def fetch(self, image_id: str, destination: Path) -> None:
-        """Write the image's data to ``destination``; NotFound where there is none."""
+_PAUSES_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Between attempts to be heard by the control plane; the last one is repeated."""
 
 
 class Agent:
     """One run of the agent of one host. ``prod`` is called when there may be more work to fetch."""
 
-    def __init__(
-        self, host: str, driver: Driver, door: Door, images: ImageFetcher, *, settings: ServiceSettings
-    ) -> None:
+    def __init__(self, host: str, driver: Driver, door: Door, calls: DriverCalls, *, settings: ServiceSettings) -> None:
         self.host = host
         self.run_id = uuid4().hex
         self.prod: Callable[[], None] = lambda: None
         self._driver = driver
         self._door = door
-        self._images = images
+        self._calls = calls
         self._settings = settings
         self._working: dict[int, Work] = {}
+        self._missed: set[str] = set()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
+        self._stopping = threading.Event()
         self._is_concurrent = False
+        self._has_trouble = False
 
     def start(self, *, concurrently: bool) -> None:
         """Adopt what runs on the host and say that it is there; then it is ready for ``step``.
@@ -69,44 +66,47 @@ class Agent:
         with self._idle:
             if not self._idle.wait_for(lambda: not self._working, _PATIENCE_SECONDS):
                 _log.warning("%d operations on %s go on at the next start", len(self._working), self.host)
+        self._stopping.set()
         self._driver.close()
 
     def step(self) -> bool:
         """Fetch work and begin it; True if there was any."""
         room = self._settings.max_concurrent_builds - len(self._working)
-        if room <= 0:
+        if room <= 0 or self._stopping.is_set():
             return False
         fetched = self._door.next_work(self.host, self.run_id, limit=room)
-        for work in fetched:
-            with self._lock:
-                self._working[work.action_id] = work
-            if self._is_concurrent:
-                name = f"{work.operation} {work.instance.uuid}"
-                threading.Thread(target=self._perform, args=(work,), name=name, daemon=True).start()
-            else:
-                self._perform(work)
-        return bool(fetched)
+        begun = [work for work in fetched if self._take_in_hand(work)]
+        for work in begun:
+            self._begin(work)
+        return bool(begun)
 
     def beat(self) -> bool:
-        """Send a heartbeat with what the host has. Always False: a beat leaves nothing to do."""
-        self._driver.probe()
+        """Send a heartbeat with what the host has. Always False: a beat leaves nothing to do.
+
+        A hypervisor that does not answer is told of; the agent lives all the same, and so do the leases of its work.
+        """
         with self._lock:
             working = tuple(self._working)
-        running = sum(power is PowerState.RUNNING for power in self._driver.list_guests().values())
-        nodes = tuple(self._node(node, running) for node in self._driver.nodes())
-        self._door.report_state(HostReport(host=self.host, run_id=self.run_id, nodes=nodes, working=working))
+        nodes, trouble = self._look()
+        if bool(trouble) is not self._has_trouble:
+            _log.warning("The hypervisor of %s %s", self.host, f"does not answer: {trouble}" if trouble else "is back")
+        self._has_trouble = bool(trouble)
+        self._door.report_state(
+            HostReport(host=self.host, run_id=self.run_id, nodes=nodes, working=working, trouble=trouble)
+        )
         return False
 
     def compare(self) -> bool:
-        """Tell the power state of every guest, and remove those whose server is gone. Always False, as ``beat``."""
-        seen = [
-            Observation(instance_uuid=uuid, power=power, detail="found so by the comparison of power states")
-            for uuid, power in self._driver.list_guests().items()
-        ]
-        for uuid in self._door.observe(self.host, seen):
-            _log.warning("Removing guest %s from %s: its server was deleted", uuid, self.host)
-            self._driver.destroy(uuid)
+        """Tell the power state of every guest, and remove those that are one too many. Always False, as ``beat``.
+
+        With a negative ``sync_power_state_interval`` only the second is done.
+        """
+        self._tell(self._driver.list_guests(), "found so by the comparison of power states")
         return False
+
+    def is_able(self, operation: Operation) -> bool:
+        """Whether the host's driver has what the operation needs."""
+        return is_able(self._driver, operation)
 
     def console_log(self, uuid: str, *, lines: int | None) -> str:
         """The last lines that the guest wrote to its serial console; NotSupported where the driver keeps none."""
@@ -115,17 +115,47 @@ class Agent:
         return self._driver.console_log(uuid, lines=lines)
 
     def _heard(self, event: GuestEvent) -> None:
-        """Pass on what the hypervisor tells of itself. What an operation does is reported by the operation."""
+        """Pass on what the hypervisor tells of itself; while an operation is in hand, look again once it is over."""
         with self._lock:
             busy = any(work.instance.uuid == event.uuid for work in self._working.values())
-        if busy:
-            return
+            if busy:
+                self._missed.add(event.uuid)
+        if not busy:
+            self._tell_safely({event.uuid: event.power_state}, event.detail)
+
+    def _look_again(self, uuid: str) -> None:
+        """Tell how the guest is, if something was heard of it while an operation was in hand."""
+        with self._lock:
+            missed = uuid in self._missed
+            self._missed.discard(uuid)
+        power = self._power(uuid) if missed else None
+        if power is not None:
+            self._tell_safely({uuid: power}, "found so after an operation")
+
+    def _tell_safely(self, powers: Mapping[str, PowerState], detail: str) -> None:
         try:
-            self._door.observe(
-                self.host, [Observation(instance_uuid=event.uuid, power=event.power_state, detail=event.detail)]
-            )
+            self._tell(powers, detail)
         except KilonovaError:
-            _log.exception("Could not tell of %s; the next comparison will", event)
+            _log.exception("Could not tell of %s; the next comparison will", ", ".join(powers))
+
+    def _tell(self, powers: Mapping[str, PowerState], detail: str) -> None:
+        """Tell power states; remove what is unwanted, and look again where the control plane doubts."""
+        verdict = self._door.observe(self.host, _observations(powers, detail))
+        for uuid in verdict.unwanted:
+            _log.warning("Removing guest %s from %s: no server wants it here", uuid, self.host)
+            self._driver.destroy(uuid)
+        if verdict.doubts and self._settings.sync_power_state_interval >= 0:
+            now = {uuid: self._driver.power_state(uuid) for uuid in verdict.doubts}
+            self._door.observe(self.host, _observations(now, detail, verdict.doubts))
+
+    def _look(self) -> tuple[tuple[NodeReport, ...], str | None]:
+        """What the host has, or why the hypervisor does not say."""
+        try:
+            self._driver.probe()
+            running = sum(power is PowerState.RUNNING for power in self._driver.list_guests().values())
+            return tuple(self._node(node, running) for node in self._driver.nodes()), None
+        except HypervisorUnavailable as error:
+            return (), error.message
 
     def _node(self, node: str, running: int) -> NodeReport:
         has = self._driver.inventory(node)
@@ -143,52 +173,81 @@ class Agent:
             running_vms=running,
         )
 
+    def _take_in_hand(self, work: Work) -> bool:
+        """False for what this run has in hand already: its lease ran out, but it is being done."""
+        with self._lock:
+            return self._working.setdefault(work.action_id, work) is work
+
+    def _begin(self, work: Work) -> None:
+        if not self._is_concurrent:
+            self._perform(work)
+            return
+        name = f"{work.operation} {work.instance.uuid}"
+        try:
+            threading.Thread(target=self._perform, args=(work,), name=name, daemon=True).start()
+        except RuntimeError:
+            self._let_go(work)
+            raise
+
+    def _let_go(self, work: Work) -> None:
+        with self._idle:
+            self._working.pop(work.action_id, None)
+            self._idle.notify_all()
+
     def _perform(self, work: Work) -> None:
         operation = get_operation(work.operation)
         try:
-            self._door.report(PhaseReport(action_id=work.action_id, host=self.host, phase=Phase.START))
-            self._door.report(self._outcome(operation, work))
-        except Exception:  # noqa: BLE001 - whatever it was, the lease lets the operation be tried again
-            # The lease runs out, and then this operation is given out again.
-            _log.exception("Could not report %s of %s", work.operation, work.instance.uuid)
+            if not self._report(self._phase(work, Phase.START)):
+                return
+            outcome = self._outcome(operation, work)
+            if outcome is not None and not self._report(outcome):
+                # What was made may be wanted by nobody now: that is for the control plane to say.
+                self._missed.add(work.instance.uuid)
+        except Exception:  # noqa: BLE001 - whatever it was, the lease runs out and the operation is given out again
+            _log.exception("Could not carry out %s of %s", work.operation, work.instance.uuid)
         finally:
-            with self._idle:
-                self._working.pop(work.action_id, None)
-                self._idle.notify_all()
+            self._let_go(work)
+            self._look_again(work.instance.uuid)
             self.prod()
 
-    def _outcome(self, operation: Operation, work: Work) -> PhaseReport:
+    def _report(self, report: PhaseReport) -> bool:
+        """Report until the control plane has heard it; False if the operation is no longer this run's."""
+        for pause in chain(_PAUSES_SECONDS, repeat(_PAUSES_SECONDS[-1])):
+            try:
+                return self._door.report(report)
+            except Unavailable as error:
+                _log.warning("Could not report action %d, trying again: %s", report.action_id, error.message)
+                if self._stopping.wait(pause):
+                    break
+        return False
+
+    def _phase(self, work: Work, phase: Phase, step: TaskState | None = None) -> PhaseReport:
+        return PhaseReport(action_id=work.action_id, host=self.host, run_id=self.run_id, phase=phase, step=step)
+
+    def _outcome(self, operation: Operation, work: Work) -> PhaseReport | None:
+        """What to report of the operation; None if it was cut off by the stop of this run, and is the next one's."""
         uuid = work.instance.uuid
         try:
-            self._call(operation, work)
+            self._calls.carry_out(operation, work, lambda step: self._report_step(work, step))
         except Exception as error:  # noqa: BLE001 - a driver may raise anything, and it must become a fault
-            failure = _failure(error)
-            if operation.name == "create":
-                self._clear(uuid)
-            return PhaseReport(
-                action_id=work.action_id, host=self.host, phase=Phase.ERROR, power=self._power(uuid), failure=failure
-            )
-        return PhaseReport(action_id=work.action_id, host=self.host, phase=Phase.END)
+            if self._stopping.is_set():
+                return None
+            is_cleared = operation.name == "create" and self._clear(uuid)
+            failure = replace(_failure(error), is_cleared=is_cleared)
+            return replace(self._phase(work, Phase.ERROR), power=self._power(uuid), failure=failure)
+        return self._phase(work, Phase.END)
 
-    def _call(self, operation: Operation, work: Work) -> None:
-        driver, uuid = self._driver, work.instance.uuid
-        patience = self._settings.shutdown_timeout
-        calls: Mapping[str, Callable[[], None]] = {
-            "spawn": lambda: driver.spawn(self._guest(work.instance)),
-            "destroy": lambda: driver.destroy(uuid),
-            "power_on": lambda: driver.power_on(uuid),
-            "power_off": lambda: driver.power_off(uuid, timeout_seconds=patience),
-            "reboot": lambda: driver.reboot(uuid, hard=operation.variant == "HARD", timeout_seconds=patience),
-            "pause": lambda: driver.pause(uuid),
-            "unpause": lambda: driver.unpause(uuid),
-        }
-        calls[operation.driver]()
+    def _report_step(self, work: Work, step: TaskState) -> None:
+        self._report(self._phase(work, Phase.STEP, step))
 
-    def _clear(self, uuid: str) -> None:
+    def _clear(self, uuid: str) -> bool:
+        """Remove what a failed build left; False if something may still be there."""
         try:
             self._driver.destroy(uuid)
         except KilonovaError:
             _log.exception("Could not clear away the failed build of %s", uuid)
+            return False
+        return True
 
     def _power(self, uuid: str) -> PowerState | None:
         try:
@@ -197,54 +256,25 @@ class Agent:
             _log.exception("Could not tell the power state of %s", uuid)
             return None
 
-    def _guest(self, instance: Instance) -> GuestSpec:
-        return GuestSpec(
-            uuid=instance.uuid,
-            name=instance.name,
-            display_name=instance.display_name,
-            project_id=instance.project_id,
-            user_id=instance.user_id,
-            hostname=instance.hostname,
-            vcpus=instance.vcpus,
-            memory_mb=instance.memory_mb,
-            root_gb=instance.root_gb,
-            ephemeral_gb=instance.ephemeral_gb,
-            swap_mb=instance.swap_mb,
-            image=self._image(instance),
-            nics=tuple(Nic(mac=nic["mac"], address=nic["address"], label=nic["label"]) for nic in instance.nics),
-            metadata=instance.metadata,
-            user_data=instance.user_data,
-            config_drive=bool(instance.config_drive),
-            public_keys=instance.public_keys,
-        )
 
-    def _image(self, instance: Instance) -> ImageSource | None:
-        if not instance.image_ref:
-            return None
-        facts: dict[str, Any] = instance.image
-
-        def fetch(destination: Path) -> None:
-            try:
-                self._images.fetch(instance.image_ref, destination)
-            except NotFound as error:
-                text = f"image {instance.image_ref} cannot be read: {error.message}"
-                raise GuestFailure(FaultCause.IMAGE_UNAVAILABLE, text) from error
-
-        return ImageSource(
-            image_id=instance.image_ref,
-            disk_format=facts["disk_format"],
-            size_bytes=facts["size"],
-            sha512=facts["os_hash_value"],
-            fetch=fetch,
-        )
+def _observations(
+    powers: Mapping[str, PowerState], detail: str, generations: Mapping[str, int] | None = None
+) -> list[Observation]:
+    return [
+        Observation(instance_uuid=uuid, power=power, detail=detail, generation=(generations or {}).get(uuid))
+        for uuid, power in powers.items()
+    ]
 
 
 def _failure(error: Exception) -> Failure:
+    """What became of an operation: nobody's defect has a traceback, a defect has it whole."""
     cause, message = FaultCause.INTERNAL, type(error).__name__
     if isinstance(error, GuestFailure):
         cause, message = error.cause, error.message
     elif isinstance(error, HypervisorUnavailable):
         cause, message = FaultCause.HYPERVISOR_GONE, error.message
+    elif isinstance(error, NotSupported):
+        cause, message = FaultCause.NOT_SUPPORTED, error.message
     elif isinstance(error, KilonovaError):
         cause, message = FaultCause.DRIVER_ERROR, error.message
     detail = error.detail if isinstance(error, KilonovaError) and error.detail else str(error)

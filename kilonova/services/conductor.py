@@ -7,22 +7,23 @@ nothing in memory but heartbeats that are about to be written: whatever it knows
 import logging
 from collections.abc import Sequence
 
-from kilonova.bus import CONDUCTOR, Bus
+from kilonova.bus import Bus
 from kilonova.domain.changes import Change, Phase
-from kilonova.domain.errors import StaleRecord
+from kilonova.domain.errors import StaleRecord, Unavailable
 from kilonova.domain.faults import FaultCause
-from kilonova.domain.model import Clock, Fault, Instance, InstanceAction, Instant, after
-from kilonova.domain.operations import Operation, get_operation
+from kilonova.domain.model import Clock, Instance, InstanceAction, Instant, after
+from kilonova.domain.operations import get_operation
 from kilonova.domain.states import TaskState
-from kilonova.domain.transitions import failed, finished
-from kilonova.services.door import Failure, HostReport, Observation, PhaseReport, Work
+from kilonova.domain.transitions import finished, stepped
+from kilonova.services.closing import awaited, close_with_failure
+from kilonova.services.door import Failure, HostReport, Observation, PhaseReport, Verdict, Work
 from kilonova.services.heartbeat import Beats
 from kilonova.services.nics import shown
 from kilonova.services.observing import Observer
 from kilonova.services.placing import Placer, request_of
 from kilonova.services.settings import SchedulerSettings, ServiceSettings
-from kilonova.store import changes, fleet, instances, ledger
-from kilonova.store.database import Connection, Database, Transaction
+from kilonova.store import changes, instances, ledger
+from kilonova.store.database import Connection, Database
 from kilonova.store.failures import Contention
 
 _log = logging.getLogger(__name__)
@@ -47,7 +48,6 @@ class Conductor:
         scheduler: SchedulerSettings,
     ) -> None:
         self._database = database
-        self._bus = bus
         self._clock = clock
         self._settings = settings
         self._scheduler = scheduler
@@ -56,12 +56,12 @@ class Conductor:
         self._observer = Observer(database, bus, clock)
 
     def report_state(self, report: HostReport) -> None:
-        """Note that the agent lives, keep what its host has, and renew the leases of what it has in hand."""
-        self.beats.heard(report)
+        """Renew the leases of what the agent has in hand, note that it lives, and keep what its host has."""
         if report.working:
             until = after(self._clock(), self._settings.instance_lease)
             with self._database.transaction() as tx:
                 ledger.renew_leases(tx.connection, report.run_id, report.working, until)
+        self.beats.heard(report)
 
     def next_work(self, host: str, run_id: str, *, limit: int) -> Sequence[Work]:
         """Lease the oldest open operation of each instance of the host, unless this run already has it.
@@ -88,101 +88,80 @@ class Conductor:
                 if ledger.lease_action(tx.connection, action.id, owner=run_id, until=until, now=now)
             ]
 
-    def report(self, report: PhaseReport) -> None:
-        """Turn the phase into a change; one that comes after the action's end is noted and dropped."""
+    def report(self, report: PhaseReport) -> bool:
+        """Turn the phase into a change; False for one that comes after the end, or from a run that was replaced."""
         for _ in range(_ATTEMPTS):
             try:
-                self._take(report)
+                return self._take(report)
             except (StaleRecord, Contention):
                 continue
-            return
-        raise StaleRecord(f"The instance of action {report.action_id} changes too fast to be written.")
+        raise Unavailable(f"The instance of action {report.action_id} changes too fast to be written.")
 
-    def observe(self, host: str, observations: Sequence[Observation]) -> frozenset[str]:
-        """Take over power states that changed on their own; returns guests that were deleted long since."""
+    def observe(self, host: str, observations: Sequence[Observation]) -> Verdict:
+        """Judge what happened on a host without anybody having asked."""
         return self._observer.observe(host, observations)
 
-    def _take(self, report: PhaseReport) -> None:
+    def _take(self, report: PhaseReport) -> bool:
         with self._database.read() as connection:
             action = ledger.get_open_action(connection, report.action_id)
             instance = instances.find_instance(connection, action.instance_uuid) if action else None
-        if action is None or instance is None or action.host != report.host:
+        if action is None or instance is None or (action.host, action.owner) != (report.host, report.run_id):
             _log.warning("Late report of action %d from %s: %s", report.action_id, report.host, report.phase)
-            return
-        operation = get_operation(action.operation)
+            return False
         match report.phase:
             case Phase.START:
-                self._started(report, action, instance, operation)
+                self._started(report, action, instance)
+            case Phase.STEP:
+                self._stepped(report, action, instance)
             case Phase.END:
-                self._ended(report, action, instance, operation)
+                self._ended(report, action, instance)
             case _:
-                self._failed(report, action, instance, operation)
+                self._failed(report, action, instance)
+        return True
 
-    def _started(self, report: PhaseReport, action: InstanceAction, instance: Instance, operation: Operation) -> None:
+    def _started(self, report: PhaseReport, action: InstanceAction, instance: Instance) -> None:
         with self._database.transaction() as tx:
-            if ledger.has_open_event(tx.connection, action.id, host=report.host):
-                return
-            changes.save(tx, _change(report, action, instance, operation, now=self._clock()))
+            if not ledger.has_open_event(tx.connection, action.id, host=report.host):
+                changes.save(tx, _change(report, action, instance, instance, now=self._clock()))
 
-    def _ended(self, report: PhaseReport, action: InstanceAction, instance: Instance, operation: Operation) -> None:
+    def _stepped(self, report: PhaseReport, action: InstanceAction, instance: Instance) -> None:
+        """Show how far it is; where another operation was accepted meanwhile, that one's task state stays."""
+        if report.step is None:
+            raise ValueError(f"action {action.id} reports a step without its task state")
         now = self._clock()
+        further = stepped(get_operation(action.operation), instance, report.step, now=now)
+        if further is not None:
+            with self._database.transaction() as tx:
+                changes.save(tx, _change(report, action, instance, further, now=now))
+
+    def _ended(self, report: PhaseReport, action: InstanceAction, instance: Instance) -> None:
+        now, operation = self._clock(), get_operation(action.operation)
         done = finished(operation, instance, now=now)
         if operation.name == "create":
             done = done._replace(addresses_json=shown(instance))
         with self._database.transaction() as tx:
-            done = done._replace(task_state=_awaited(tx, action, instance))
+            done = done._replace(task_state=None if done.is_deleted else awaited(tx, action, instance))
+            changes.save(tx, _change(report, action, instance, done, now=now))
             if done.is_deleted:
-                done = done._replace(task_state=None)
                 ledger.close_actions(tx.connection, instance.uuid, now=now, but=action.id)
-            changes.save(tx, _change(report, action, instance, operation, now=now, after=done))
 
-    def _failed(self, report: PhaseReport, action: InstanceAction, instance: Instance, operation: Operation) -> None:
+    def _failed(self, report: PhaseReport, action: InstanceAction, instance: Instance) -> None:
         failure = report.failure
         if failure is None:
             raise ValueError(f"action {action.id} reports an error without a failure")
-        if operation.name == "create" and self._may_retry(action, instance, failure, report.host):
-            self._send_elsewhere(report, action, instance, operation)
+        _log.warning("%s of instance %s failed on %s: %s", action.action, instance.uuid, report.host, failure.message)
+        if action.operation == "create" and self._may_retry(action, instance, failure, report.host):
+            self.placer.send_elsewhere(action, instance)
             return
-        now = self._clock()
-        lost = failed(operation, instance, now=now, power=report.power)
-        if operation.name == "create":
-            lost = lost._replace(host=None, node=None)
         with self._database.transaction() as tx:
-            lost = lost._replace(task_state=_awaited(tx, action, instance))
-            if lost.host is None:
-                fleet.release_claim(tx, instance.uuid)
-            changes.save(tx, _change(report, action, instance, operation, now=now, after=lost))
-        _log.warning("%s of instance %s failed on %s: %s", operation.name, instance.uuid, report.host, failure.message)
+            close_with_failure(tx, action, instance, failure, now=self._clock(), power=report.power)
 
     def _may_retry(self, action: InstanceAction, instance: Instance, failure: Failure, host: str) -> bool:
-        if failure.cause in _HOPELESS or instance.task_state is TaskState.DELETING:
+        if failure.cause in _HOPELESS or not failure.is_cleared or instance.task_state is TaskState.DELETING:
             return False
         with self._database.read() as connection:
             attempts = len(ledger.list_events(connection, [action.id]).get(action.id, []))
         return attempts < self._scheduler.max_attempts and self.placer.another_host(instance, action, failed_host=host)
-
-    def _send_elsewhere(
-        self, report: PhaseReport, action: InstanceAction, instance: Instance, operation: Operation
-    ) -> None:
-        """Back to the placer. The event counts as a success, as in Nova (contract §6.6.4, §7.4)."""
-        now = self._clock()
-        back = instance._replace(host=None, node=None, task_state=TaskState.SCHEDULING, updated_at=now)
-        change = Change(
-            before=instance,
-            after=back,
-            request=request_of(action),
-            occurred_at=now,
-            operation=operation,
-            phase=Phase.END,
-            action_id=action.id,
-            host=report.host,
-            closes_action=False,
-        )
-        with self._database.transaction() as tx:
-            fleet.release_claim(tx, instance.uuid)
-            changes.save(tx, change)
-            ledger.assign_action(tx.connection, action.id, host=None)
-            tx.after_commit(lambda: self._bus.prod(CONDUCTOR))
 
 
 def _fresh(connection: Connection, host: str, run_id: str, now: Instant) -> list[InstanceAction]:
@@ -197,39 +176,16 @@ def _in_hand(action: InstanceAction, run_id: str, now: Instant) -> bool:
     return action.owner == run_id and action.lease_until is not None and action.lease_until >= now
 
 
-def _awaited(tx: Transaction, action: InstanceAction, instance: Instance) -> TaskState | None:
-    """The task state to keep: that of an operation accepted meanwhile (a delete during a build), else none."""
-    newest = ledger.find_open_action(tx.connection, instance.uuid)
-    return instance.task_state if newest is not None and newest.id > action.id else None
-
-
-def _change(
-    report: PhaseReport,
-    action: InstanceAction,
-    before: Instance,
-    operation: Operation,
-    *,
-    now: Instant,
-    after: Instance | None = None,
-) -> Change:
-    failure = report.failure
+def _change(report: PhaseReport, action: InstanceAction, before: Instance, after: Instance, *, now: Instant) -> Change:
     return Change(
         before=before,
-        after=after or before,
+        after=after,
         request=request_of(action),
         occurred_at=now,
-        operation=operation,
+        operation=get_operation(action.operation),
         phase=report.phase,
         action_id=action.id,
         host=report.host,
-        fault=_fault(failure, report.host, now) if failure else None,
-        traceback=failure.traceback if failure else None,
-        details=failure.message[:255] if failure else None,
-    )
-
-
-def _fault(failure: Failure, host: str, now: Instant) -> Fault:
-    details = "\n".join(text for text in (failure.detail, failure.traceback) if text)
-    return Fault(
-        code=500, cause=failure.cause.code, message=failure.message[:255], details=details, host=host, created_at=now
+        # What was seen on the host is why an operation that nobody asked for was begun.
+        details=action.parameters.get("observed"),
     )

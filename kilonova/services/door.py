@@ -4,14 +4,14 @@ An agent has no database credentials. It says that it is alive and what its host
 phases of that work, and tells what changed on its own (design §1.5).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kilonova.domain.changes import Phase
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.model import Instance, Instant
-from kilonova.domain.states import PowerState
+from kilonova.domain.states import PowerState, TaskState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,16 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReport:
-    """A heartbeat. ``working`` are the actions that this run of the agent has in hand: their leases are renewed."""
+    """A heartbeat. ``working`` are the actions that this run of the agent has in hand: their leases are renewed.
+
+    ``trouble`` is why the hypervisor does not answer, and then ``nodes`` is empty: the agent lives all the same.
+    """
 
     host: str
     run_id: str
     nodes: tuple[NodeReport, ...]
     working: tuple[int, ...]
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,36 +58,62 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why an operation failed: ``message`` for the owner, ``detail`` and ``traceback`` for the operator."""
+    """Why an operation failed: ``message`` for the owner, ``detail`` and ``traceback`` for the operator.
+
+    ``is_cleared`` says whether nothing of the guest is left on the host; only then may it be built on another one.
+    """
 
     cause: FaultCause
     message: str
     detail: str
     traceback: str
+    is_cleared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseReport:
-    """That an operation started, ended or failed on a host. ``power`` is what the hypervisor says by then."""
+    """That an operation started, went on, ended or failed on a host.
+
+    ``step`` is the task state of the next part of it (with the phase STEP), ``power`` what the hypervisor says by then.
+    """
 
     action_id: int
     host: str
+    run_id: str
     phase: Phase
+    step: TaskState | None = None
     power: PowerState | None = None
     failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What the hypervisor says of a guest, whoever caused it; ``detail`` says how it was seen."""
+    """What the hypervisor says of a guest, whoever caused it; ``detail`` says how it was seen.
+
+    ``generation`` is None at the first look. A doubt comes back with the generation that the instance then had; the
+    second look repeats it, and counts only if the instance has not changed since.
+    """
 
     instance_uuid: str
     power: PowerState
     detail: str
+    generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is to be done about what was observed.
+
+    ``unwanted`` guests are to be removed: their server was deleted, or lives on another host. ``doubts`` are guests
+    that differ from their record, with its generation: the agent looks again and tells what it then sees.
+    """
+
+    unwanted: frozenset[str] = frozenset()
+    doubts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Door(Protocol):
-    """The four calls. Each may raise ``Unavailable``; the agent then tries again later."""
+    """The four calls. Each may raise ``Unavailable``; the agent then tries again, a report until it is heard."""
 
     def report_state(self, report: HostReport) -> None:
         """Say that the agent lives, with what its host has."""
@@ -91,8 +121,8 @@ class Door(Protocol):
     def next_work(self, host: str, run_id: str, *, limit: int) -> Sequence[Work]:
         """Take work of this host under a lease; at most one operation an instance, the oldest first."""
 
-    def report(self, report: PhaseReport) -> None:
-        """Say how far an operation is."""
+    def report(self, report: PhaseReport) -> bool:
+        """Say how far an operation is; False if it is no longer this run's to carry out."""
 
-    def observe(self, host: str, observations: Sequence[Observation]) -> frozenset[str]:
-        """Tell power states; returns the guests among them that were deleted and should not exist any more."""
+    def observe(self, host: str, observations: Sequence[Observation]) -> Verdict:
+        """Tell power states that nobody asked for."""

@@ -10,7 +10,8 @@ from typing import Final
 
 _log = logging.getLogger(__name__)
 
-_MOST_PERIODS_OF_BACKOFF: Final = 6
+_MOST_SECONDS_OF_BACKOFF: Final = 20.0
+"""Short enough that heartbeats come back within the time after which a service counts as down."""
 
 
 class Loop:
@@ -53,7 +54,8 @@ class Loop:
         """One step as the thread takes it: never raises. Returns the seconds until the next, if nobody prods."""
         if self._guarded_step():
             return 0.0
-        return self._period_seconds * (1 + min(self._failures, _MOST_PERIODS_OF_BACKOFF))
+        slower = self._period_seconds * (1 + self._failures)
+        return min(slower, max(self._period_seconds, _MOST_SECONDS_OF_BACKOFF))
 
     def _run(self) -> None:
         while True:

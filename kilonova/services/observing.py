@@ -17,12 +17,15 @@ from kilonova.domain.model import Clock, Fault, Instance, Instant, Request
 from kilonova.domain.operations import get_operation
 from kilonova.domain.states import PowerState, VmState
 from kilonova.domain.transitions import accepted
-from kilonova.services.door import Observation
+from kilonova.services.door import Observation, Verdict
 from kilonova.store import changes, instances
 from kilonova.store.database import Database
+from kilonova.store.instances import InstanceQuery
 
 _log = logging.getLogger(__name__)
 
+_BATCH = 500
+"""Instances that are read together."""
 _DOWN = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 _STOPS = {
     VmState.ACTIVE: _DOWN | {PowerState.SUSPENDED},
@@ -40,28 +43,46 @@ class Observer:
         self._bus = bus
         self._clock = clock
 
-    def observe(self, host: str, observations: Sequence[Observation]) -> frozenset[str]:
-        """Take the observations over; returns the guests whose server was deleted, to be removed from the host."""
-        unwanted = set()
+    def observe(self, host: str, observations: Sequence[Observation]) -> Verdict:
+        """Judge the observations; those of a second look that still hold are taken over.
+
+        A first look only raises doubts: what it saw may be older than the record, if an operation ended meanwhile.
+        """
+        known = self._known(observations)
+        unwanted, doubts = set(), {}
         for seen in observations:
-            with self._database.read() as connection:
-                instance = instances.find_instance(connection, seen.instance_uuid, include_deleted=True)
+            instance = known.get(seen.instance_uuid)
             if instance is None:
                 _log.warning("Host %s has a guest %s that no server knows; it is left alone", host, seen.instance_uuid)
-            elif instance.is_deleted:
+            elif _is_unwanted(instance, host):
                 unwanted.add(instance.uuid)
-            elif instance.host == host and instance.task_state is None:
+            elif instance.host != host or instance.task_state is not None or not _differs(instance, seen):
+                continue
+            elif seen.generation is None:
+                doubts[instance.uuid] = instance.generation
+            elif seen.generation == instance.generation:
                 self._follow(instance, seen)
-        return frozenset(unwanted)
+        return Verdict(unwanted=frozenset(unwanted), doubts=doubts)
+
+    def _known(self, observations: Sequence[Observation]) -> dict[str, Instance]:
+        uuids = sorted({seen.instance_uuid for seen in observations})
+        found: dict[str, Instance] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(uuids), _BATCH):
+                query = InstanceQuery(equals={"uuid": frozenset(uuids[start : start + _BATCH])}, deleted=None)
+                found |= {instance.uuid: instance for instance in instances.list_instances(connection, query)}
+        return found
 
     def _follow(self, instance: Instance, seen: Observation) -> None:
         try:
             if seen.power in _STOPS.get(instance.vm_state, ()):
                 self._stop(instance, seen)
-            elif seen.power is not instance.power_state:
+            else:
                 self._note(instance, seen)
         except StaleRecord:
             _log.info("Instance %s changed while %s was observed", instance.uuid, seen.power.name)
+        except Exception:  # noqa: BLE001 - whatever it is, it concerns this one alone; the next comparison tries again
+            _log.exception("Could not take over %s of instance %s", seen.power.name, instance.uuid)
 
     def _note(self, instance: Instance, seen: Observation) -> None:
         now = self._clock()
@@ -95,6 +116,21 @@ class Observer:
             if host:
                 tx.after_commit(lambda: self._bus.prod(host_topic(host)))
         _log.warning("Instance %s is %s: %s", instance.uuid, seen.power.name, seen.detail)
+
+
+def _differs(instance: Instance, seen: Observation) -> bool:
+    return seen.power is not instance.power_state or seen.power in _STOPS.get(instance.vm_state, ())
+
+
+def _is_unwanted(instance: Instance, host: str) -> bool:
+    """Whether this host's guest is one too many: its server is deleted, or settled on another host.
+
+    While a resize waits for its confirmation, the guest on the old host is the way back.
+    """
+    if instance.is_deleted:
+        return True
+    is_settled = instance.task_state is None and instance.vm_state is not VmState.RESIZED
+    return is_settled and instance.host not in (host, None)
 
 
 def _nobody(now: Instant) -> Request:

@@ -4,7 +4,9 @@ One attempt is one decision, and every decision is kept, whether or not it found
 guarded by the store; where a host refuses (somebody was faster), the next on the list is asked.
 """
 
-from kilonova.bus import Bus, host_topic
+import logging
+
+from kilonova.bus import CONDUCTOR, Bus, host_topic
 from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import StaleRecord
 from kilonova.domain.faults import FaultCause
@@ -20,8 +22,16 @@ from kilonova.services.settings import ServiceSettings
 from kilonova.store import changes, decisions, fleet, instances, ledger, server_groups
 from kilonova.store.database import Connection, Database
 
+_log = logging.getLogger(__name__)
+
 _ROUNDS = 3
-"""Snapshots that are tried before a crowded fleet counts as full."""
+"""Snapshots of the fleet that are tried within one step; in a crowded one the next step goes on."""
+_BATCH = 50
+"""Instances that are looked at in one step."""
+
+
+class _Refused(Exception):
+    """A host would take the instance no more: nothing of the attempt is kept."""
 
 
 class Placer:
@@ -35,29 +45,93 @@ class Placer:
         self._network = FlatNetwork(label=settings.network_label, cidr=settings.network_cidr)
 
     def step(self) -> bool:
-        """Place what waits for a host; True if anything did."""
+        """Place what waits for a host; True if that got on. One that cannot be handled keeps none of the others."""
         with self._database.read() as connection:
-            waiting = ledger.list_unplaced_actions(connection, limit=50)
-        for action in waiting:
-            self.place(action)
-        return bool(waiting)
+            waiting = ledger.list_unplaced_actions(connection, limit=_BATCH)
+        return any([self._place_guarded(action) for action in waiting])  # noqa: C419 - every one is tried
 
-    def place(self, action: InstanceAction) -> None:
-        """Find a host for the instance of this open ``create``, or put it into ERROR with the reason."""
+    def place(self, action: InstanceAction) -> bool:
+        """Find a host for the instance of this open ``create``, or put it into ERROR with the reason.
+
+        False where neither could be done now, because the instance or the fleet changes faster than it is read.
+        """
         for _ in range(_ROUNDS):
             with self._database.read() as connection:
                 instance = instances.find_instance(connection, action.instance_uuid)
                 decision = self._decide(connection, instance, action) if instance else None
             if instance is None or decision is None:
-                return
+                return False
             try:
                 if any(self._claim(action, instance, decision, weighed) for weighed in decision.weighed):
-                    return
+                    return True
                 if not decision.weighed:
                     self._give_up(action, instance, decision)
-                    return
+                    return True
             except StaleRecord:
                 continue
+        return False
+
+    def send_elsewhere(self, action: InstanceAction, instance: Instance) -> None:
+        """Take a build off its host and wait for another. Its event counts as a success, as in Nova.
+
+        Source: contract §6.6.4, §7.4.
+        """
+        now = self._clock()
+        change = Change(
+            before=instance,
+            after=instance._replace(host=None, node=None, task_state=TaskState.SCHEDULING, updated_at=now),
+            request=request_of(action),
+            occurred_at=now,
+            operation=get_operation("create"),
+            phase=Phase.END,
+            action_id=action.id,
+            host=action.host,
+            closes_action=False,
+        )
+        with self._database.transaction() as tx:
+            changes.save(tx, change)
+            ledger.assign_action(tx.connection, action.id, host=None)
+            fleet.release_claim(tx, instance.uuid)
+            tx.after_commit(lambda: self._bus.prod(CONDUCTOR))
+
+    def hand_over(self, action: InstanceAction) -> bool:
+        """Give an operation on a server that stays where it is to its host; that much is the conductor's event.
+
+        False where it could not be done now, as in ``place``.
+        """
+        with self._database.read() as connection:
+            instance = instances.find_instance(connection, action.instance_uuid)
+        host = instance.host if instance else None
+        if instance is None or host is None:
+            return False
+        now, operation = self._clock(), get_operation(action.operation)
+        change = Change(
+            before=instance,
+            after=instance._replace(updated_at=now),
+            request=request_of(action),
+            occurred_at=now,
+            operation=operation,
+            phase=Phase.END,
+            action_id=action.id,
+            host=self._settings.host or None,
+            event=operation.events[0],
+            closes_action=False,
+        )
+        try:
+            with self._database.transaction() as tx:
+                changes.save(tx, change)
+                ledger.assign_action(tx.connection, action.id, host=host)
+                tx.after_commit(lambda: self._bus.prod(host_topic(host)))
+        except StaleRecord:
+            return False
+        return True
+
+    def _place_guarded(self, action: InstanceAction) -> bool:
+        try:
+            return self.place(action) if action.operation == "create" else self.hand_over(action)
+        except Exception:  # noqa: BLE001 - whatever it is, it concerns this one alone; the deadline ends it
+            _log.exception("Could not place instance %s", action.instance_uuid)
+            return False
 
     def another_host(self, instance: Instance, action: InstanceAction, *, failed_host: str) -> bool:
         """Whether some host that has not failed yet could take the instance now."""
@@ -103,19 +177,23 @@ class Placer:
             nics_json=plugged(instance, self._network),
             updated_at=now,
         )
-        with self._database.transaction() as tx:
-            # Other members may have been placed since the decision; from here on they wait.
-            company = server_groups.find_company(tx.connection, instance.uuid, lock=True)
-            if company is not None and company.refusal(weighed.host):
-                return False
-            if not fleet.claim(tx, node_uuid=weighed.node_uuid, instance=placed):
-                return False
-            decisions.add_decision(
-                tx, instance_uuid=instance.uuid, request_id=action.request_id, decision=decision, now=now
-            )
-            changes.save(tx, _step(action, instance, placed, now))
-            ledger.assign_action(tx.connection, action.id, host=weighed.host)
-            tx.after_commit(lambda: self._bus.prod(host_topic(weighed.host)))
+        try:
+            with self._database.transaction() as tx:
+                # Other members may have been placed since the decision; from here on they wait.
+                company = server_groups.find_company(tx.connection, instance.uuid, lock=True)
+                if company is not None and company.refusal(weighed.host):
+                    raise _Refused
+                # The instance before its claim, as everywhere: one order of locks.
+                changes.save(tx, _step(action, instance, placed, now))
+                if not fleet.claim(tx, node_uuid=weighed.node_uuid, instance=placed):
+                    raise _Refused
+                decisions.add_decision(
+                    tx, instance_uuid=instance.uuid, request_id=action.request_id, decision=decision, now=now
+                )
+                ledger.assign_action(tx.connection, action.id, host=weighed.host)
+                tx.after_commit(lambda: self._bus.prod(host_topic(weighed.host)))
+        except _Refused:
+            return False
         return True
 
     def _give_up(self, action: InstanceAction, instance: Instance, decision: Decision) -> None:

@@ -27,6 +27,8 @@ from kilonova.store.database import Database
 _TICK_SECONDS = 1.0
 _FLUSH_SECONDS = 5.0
 _SWEEP_SECONDS = 5.0
+_DEFAULT_COMPARISON_SECONDS = 60.0
+_REMOVAL_SECONDS = 600.0
 _MOST_ROUNDS = 1000
 
 
@@ -153,16 +155,20 @@ class Plane:
     def _housekeeping_loops(self) -> list[Loop]:
         beats, settings = self._parts.conductor.beats, self._parts.settings
         loops = [
-            Loop("janitor", Janitor(self.database, self._clock).step, period_seconds=_SWEEP_SECONDS),
+            Loop("janitor", self._janitor().step, period_seconds=_SWEEP_SECONDS),
             Loop("beats", beats.flush, period_seconds=_FLUSH_SECONDS),
             Loop("control beat", self._beat_control, period_seconds=settings.report_interval),
         ]
         for host, agent in self._agents.items():
             loops.append(Loop(f"beat {host}", agent.beat, period_seconds=settings.report_interval))
-            if settings.sync_power_state_interval >= 0:
-                period = settings.sync_power_state_interval or 60
-                loops.append(Loop(f"compare {host}", agent.compare, period_seconds=period))
+            # Guests that are one too many are removed also where power states are not compared.
+            interval = settings.sync_power_state_interval
+            period = (interval or _DEFAULT_COMPARISON_SECONDS) if interval >= 0 else _REMOVAL_SECONDS
+            loops.append(Loop(f"compare {host}", agent.compare, period_seconds=period))
         return loops
+
+    def _janitor(self) -> Janitor:
+        return Janitor(self.database, self._clock, self._parts.conductor.placer, settings=self._parts.settings)
 
     def _beat_control(self) -> bool:
         self._parts.conductor.beats.beat_control(self._parts.host)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kilonova.domain.errors import SettingsUnusable
 from kilonova.domain.options import option
 
 
@@ -30,6 +31,16 @@ class ServiceSettings:
     )
     network_label: str = option("private", "Name of the built-in network, as servers' addresses show it.")
     network_cidr: str = option("10.77.0.0/16", "IPv4 range of the built-in network.")
+
+
+def check_leases(settings: ServiceSettings) -> None:
+    """SettingsUnusable where a lease would run out between two heartbeats, which renew it."""
+    least = 3 * settings.report_interval
+    if settings.instance_lease < least:
+        raise SettingsUnusable(
+            f"The setting instance_lease in [DEFAULT] is {settings.instance_lease}; with a report_interval of "
+            f"{settings.report_interval} it must be at least {least}."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

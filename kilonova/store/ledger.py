@@ -132,6 +132,13 @@ def list_overdue_actions(connection: Connection, now: Instant, limit: int) -> li
     return _list_open(connection, instance_actions.c.deadline_at < now, limit)
 
 
+def list_lapsed_actions(connection: Connection, now: Instant, limit: int) -> list[InstanceAction]:
+    """Open actions of hosts that nobody took, or whose lease ran out, oldest first."""
+    table = instance_actions
+    is_free = or_(table.c.lease_until.is_(None), table.c.lease_until < now)
+    return _list_open(connection, table.c.host.is_not(None) & is_free, limit)
+
+
 def lease_action(connection: Connection, action_id: int, *, owner: str, until: Instant, now: Instant) -> bool:
     """Take an open action until an instant; False if it is closed or somebody else's.
 

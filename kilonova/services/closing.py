@@ -1,0 +1,87 @@
+"""How an operation ends in failure, whoever found out: the agent that ran it, or the janitor that waited in vain."""
+
+from typing import Final
+
+from kilonova.domain.changes import Cause, Change, Phase
+from kilonova.domain.faults import FaultCause
+from kilonova.domain.model import Fault, Instance, InstanceAction, Instant
+from kilonova.domain.operations import get_operation
+from kilonova.domain.states import PowerState, TaskState
+from kilonova.domain.transitions import failed, unchanged
+from kilonova.services.door import Failure
+from kilonova.services.placing import request_of
+from kilonova.store import changes, fleet, ledger
+from kilonova.store.database import Transaction
+
+_MOST_CHARACTERS: Final = 8192
+"""Of details and of tracebacks that are kept."""
+
+
+def awaited(tx: Transaction, action: InstanceAction, instance: Instance) -> TaskState | None:
+    """The task state to keep: that of an operation accepted meanwhile (a delete during a build), else none."""
+    newest = ledger.find_open_action(tx.connection, instance.uuid)
+    return instance.task_state if newest is not None and newest.id > action.id else None
+
+
+def close_with_failure(
+    tx: Transaction,
+    action: InstanceAction,
+    instance: Instance,
+    failure: Failure,
+    *,
+    now: Instant,
+    power: PowerState | None = None,
+) -> None:
+    """Close the action with a fault, and leave the instance in the state that the failure leads to.
+
+    A build of which nothing is left on its host gives up the host and what it claimed there; otherwise the host is
+    kept, so that a delete goes there and clears up.
+    """
+    operation = get_operation(action.operation)
+    lost = failed(operation, instance, now=now, power=power)
+    if failure.cause is FaultCause.NOT_SUPPORTED:
+        lost = unchanged(instance, now=now)
+    lost = lost._replace(task_state=awaited(tx, action, instance))
+    is_homeless = operation.name == "create" and (failure.is_cleared or instance.host is None)
+    if is_homeless:
+        lost = lost._replace(host=None, node=None)
+    change = Change(
+        before=instance,
+        after=lost,
+        request=request_of(action),
+        occurred_at=now,
+        operation=operation,
+        phase=Phase.ERROR,
+        cause=Cause.EXPIRED if failure.cause is FaultCause.INTERRUPTED else Cause.REQUESTED,
+        action_id=action.id,
+        host=action.host,
+        fault=_fault(failure, action, now),
+        traceback=_cut(failure.traceback) or None,
+        details=failure.message[:255],
+    )
+    changes.save(tx, change)
+    if is_homeless:
+        fleet.release_claim(tx, instance.uuid)
+
+
+def _fault(failure: Failure, action: InstanceAction, now: Instant) -> Fault:
+    """The fault of a failure; that of a rescue counts as the caller's, and has no details (contract §6.6.4)."""
+    is_rescue = action.operation == "rescue"
+    told = f"Instance {action.instance_uuid} cannot be rescued: Driver Error: " if is_rescue else ""
+    details = "" if is_rescue else _cut("\n".join(text for text in (failure.detail, failure.traceback) if text))
+    return Fault(
+        code=400 if is_rescue else 500,
+        cause=failure.cause.code,
+        message=(told + failure.message)[:255],
+        details=details,
+        host=action.host,
+        created_at=now,
+    )
+
+
+def _cut(text: str) -> str:
+    """The text, or its beginning and its end: what a tool says of a hostile image has no bound of its own."""
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    half = _MOST_CHARACTERS // 2
+    return f"{text[:half]}\n[{len(text) - 2 * half} characters left out]\n{text[-half:]}"
