@@ -29,17 +29,25 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """Where the account was kept: ``file`` has the entry ``cloud``; ``is_default`` if clients look there anyway."""
+class Access:
+    """How clients sign in: ``file`` has the entry ``kilonova``; ``is_default`` if clients look there anyway.
+
+    ``told`` says it to people. ``is_new`` means that the password was made at this start.
+    """
 
     file: Path
-    cloud: str
     password: str
     is_default: bool
+    is_new: bool
     told: str
 
+    @property
+    def prefix(self) -> str:
+        """What stands before a client's command so that it finds this cloud."""
+        return "" if self.is_default else f"{_NAMED}={self.file} "
 
-def remember(account: Account, *, beside: Path) -> Written:
+
+def remember(account: Account, *, beside: Path) -> Access:
     """Keep the account in the state directory, and in the user's own file unless that has such an entry already.
 
     Both files are readable by their owner alone. Where neither can be written, ``told`` says so: nothing is raised,
@@ -53,11 +61,34 @@ def remember(account: Account, *, beside: Path) -> Written:
     except RuntimeError:
         users, problem = own, "this account has no home directory"
     if problem is None:
-        return Written(
-            file=users, cloud=CLOUD, password=account.password, is_default=True, told=f"{users}, cloud {CLOUD}"
+        return Access(
+            file=users, password=account.password, is_default=True, is_new=True, told=f"{users}, cloud {CLOUD}"
         )
     told = f"no file, write it down ({problem}; {lost})" if lost else f"{own}, cloud {CLOUD} ({problem})"
-    return Written(file=own, cloud=CLOUD, password=account.password, is_default=False, told=told)
+    return Access(file=own, password=account.password, is_default=False, is_new=True, told=told)
+
+
+def recall(account: Account, *, beside: Path) -> Access:
+    """How the account of an earlier start is reached: the address in the state directory's copy is kept current.
+
+    The user's own file counts only if its entry is this very cloud at this very address.
+    """
+    own = beside / "clouds.yaml"
+    if account.password:
+        _replace(own, "clouds:\n" + _entry(account, indent="  "))
+    try:
+        users = _users_file()
+        entry = (_document(users.read_text("utf-8")) or {})["clouds"][CLOUD]
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError):
+        users, entry = own, None
+    is_default = bool(account.password) and entry == _values(account)
+    file = users if is_default else own
+    told = (
+        f"admin, as {file} says, cloud {CLOUD}"
+        if account.password
+        else f"admin; {own} is gone, and with it the password"
+    )
+    return Access(file=file, password=account.password, is_default=is_default, is_new=False, told=told)
 
 
 def find_password(beside: Path) -> str | None:

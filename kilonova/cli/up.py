@@ -1,23 +1,24 @@
 """``kilonova up``: the whole cloud in one process."""
 
 import gc
-import logging
+import os
 import secrets
+import signal
 import socket
 import sys
 import time
-from logging.handlers import RotatingFileHandler
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
 
 from kilonova import __version__
 from kilonova.bootstrap import Cloud, application, build
-from kilonova.cli.clouds import Account, Written, find_password, remember
+from kilonova.cli.clouds import CLOUD, Access, Account, find_password, recall, remember
+from kilonova.cli.logs import log_to
 from kilonova.config import load
 from kilonova.domain.errors import Unusable
-
-_LOG_BYTES = 10 << 20
 
 
 @click.command(name="up")
@@ -31,29 +32,31 @@ _LOG_BYTES = 10 << 20
 def command(*, files: tuple[Path, ...], debug: bool, **wanted: object) -> None:
     """Start a cloud on this machine; Ctrl-C stops it, and the next start finds everything as it was."""
     began = time.monotonic()
+    # Whoever ends the process asks it to stop as Ctrl-C does; and what it keeps is its owner's alone.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.umask(0o077)
     settings = load(
         files,
         overrides={
             ("kilonova", name): str(value) if isinstance(value, Path) else value for name, value in wanted.items()
         },
     )
-    listener = _bind(settings.kilonova.listen, settings.kilonova.port)
-    cloud = build(settings)
-    _log_to(cloud.state_dir / "kilonova.log", debug=debug)
-    base = f"http://{_shown(settings.kilonova.listen)}:{listener.getsockname()[1]}"
-    written = _first_start(cloud, base)
-    cloud.plane.start()
-    try:
-        _tell(cloud, base, written, seconds=time.monotonic() - began)
-        _serve(cloud, listener)
-    finally:
+    # The address first: where it is taken, nothing is made.
+    with (
+        suppress(KeyboardInterrupt),
+        _bound(settings.kilonova.listen, settings.kilonova.port) as listener,
+        closing(build(settings)) as cloud,
+    ):
+        log_to(cloud.state_dir / "kilonova.log", debug=debug)
+        base = f"http://{_shown(settings.kilonova.listen)}:{listener.getsockname()[1]}"
+        access = _first_start(cloud, base)
+        cloud.plane.start()
+        _serve(cloud, listener, lambda: _tell(cloud, base, access, seconds=time.monotonic() - began))
         click.echo("Stopping …", err=True)
-        cloud.plane.stop()
-        cloud.database.close()
-        click.echo("Stopped. Servers that were running still are; the next start finds them.", err=True)
+    click.echo("Stopped. Servers that were running still are; the next start finds them.", err=True)
 
 
-def _bind(address: str, port: int) -> socket.socket:
+def _bound(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,8 +65,9 @@ def _bind(address: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise Unusable(
-            f"Cannot listen on {address} port {port}: {error.strerror}. Choose another with --port."
+            f"Cannot listen on {address} port {port}: {error.strerror}. Is a Kilonova running there already? Choose another with --port (make up PORT=…)."
         ) from error
+    # In the queue from here on: whoever asks during the start is answered after it.
     listener.listen(1024)
     return listener
 
@@ -73,39 +77,22 @@ def _shown(address: str) -> str:
     return anywhere.get(address, f"[{address}]" if ":" in address else address)
 
 
-def _log_to(file: Path, *, debug: bool) -> None:
-    to_file = RotatingFileHandler(file, maxBytes=_LOG_BYTES, backupCount=3, encoding="utf-8")
-    to_terminal = logging.StreamHandler()
-    to_terminal.setLevel(logging.DEBUG if debug else logging.WARNING)
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        handlers=[to_file, to_terminal],
-    )
-    file.chmod(0o600)
-
-
-def _first_start(cloud: Cloud, base: str) -> Written | None:
-    """Make the accounts and the images that every cloud has; tells where the password went, if it is new.
+def _first_start(cloud: Cloud, base: str) -> Access:
+    """Make the accounts and the images that every cloud has; tells how clients sign in.
 
     The password is kept before the account is made: a start that is cut off between the two loses nothing.
     """
-    if cloud.has_accounts():
-        cloud.ensure_basics(password="")
-        return None
+    is_new = not cloud.has_accounts()
+    password = find_password(cloud.state_dir) or (secrets.token_urlsafe(18) if is_new else None)
     account = Account(
-        auth_url=f"{base}/identity/v3",
-        username="admin",
-        password=find_password(cloud.state_dir) or secrets.token_urlsafe(18),
-        project="demo",
-        region="RegionOne",
+        auth_url=f"{base}/identity/v3", username="admin", password=password or "", project="demo", region="RegionOne"
     )
-    written = remember(account, beside=cloud.state_dir)
+    access = remember(account, beside=cloud.state_dir) if is_new else recall(account, beside=cloud.state_dir)
     cloud.ensure_basics(password=account.password)
-    return written
+    return access
 
 
-def _tell(cloud: Cloud, base: str, written: Written | None, *, seconds: float) -> None:
+def _tell(cloud: Cloud, base: str, access: Access, *, seconds: float) -> None:
     lines = [
         f"Kilonova {__version__} is up after {seconds:.1f} s",
         "",
@@ -115,25 +102,23 @@ def _tell(cloud: Cloud, base: str, written: Written | None, *, seconds: float) -
         f"  driver     {cloud.driver_name}: {cloud.driver_reason}",
         f"  state      {cloud.state_dir}",
     ]
-    if written:
-        lines += [
-            f"  sign in    admin, password {written.password} (shown this once)",
-            f"             kept in {written.told}",
-        ]
-    lines += ["", "Try", f"  {_next_line(cloud, written)}", "", "Ctrl-C stops it."]
+    if access.is_new:
+        lines += [f"  sign in    admin, password {access.password} (shown this once)"]
+    lines += [f"             kept in {access.told}"] if access.is_new else [f"  sign in    {access.told}"]
+    try_it = f"{access.prefix}openstack --os-cloud {CLOUD} server create --flavor m1.tiny --image tiny --wait web1"
+    lines += ["", "Try", f"  {try_it}", "", "Ctrl-C stops it."]
     click.echo("\n".join(lines))
     sys.stdout.flush()
 
 
-def _next_line(cloud: Cloud, written: Written | None) -> str:
-    where = f"OS_CLIENT_CONFIG_FILE={written.file} " if written and not written.is_default else ""
-    name = written.cloud if written else "kilonova"
-    del cloud
-    return f"{where}openstack --os-cloud {name} server create --flavor m1.tiny --image tiny --wait web1"
-
-
-def _serve(cloud: Cloud, listener: socket.socket) -> None:
+def _serve(cloud: Cloud, listener: socket.socket, tell: Callable[[], None]) -> None:
+    """Serve until a signal comes; ``tell`` is called once the first request would be answered."""
     import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            tell()
 
     config = uvicorn.Config(
         application(cloud),
@@ -151,7 +136,6 @@ def _serve(cloud: Cloud, listener: socket.socket) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    try:
-        uvicorn.Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        click.echo("", err=True)
+    # Once it has stopped, uvicorn raises the signal again that stopped it.
+    with suppress(KeyboardInterrupt):
+        Server(config).run(sockets=[listener])

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kilonova.cli.clouds import CLOUD, Account, Written, find_password, remember
+from kilonova.cli.clouds import CLOUD, Access, Account, find_password, recall, remember
 
 _ACCOUNT = Account(
     auth_url="http://127.0.0.1:8774/identity/v3",
@@ -51,7 +51,7 @@ def named(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def _remembered(home: Path) -> Written:
+def _remembered(home: Path) -> Access:
     return remember(_ACCOUNT, beside=home / "state")
 
 
@@ -83,7 +83,7 @@ def test_a_first_file_is_made_where_clients_look_and_for_its_owner_alone(home: P
     file = home / ".config" / "openstack" / "clouds.yaml"
     if Path("/etc/openstack/clouds.yaml").exists():
         pytest.skip("this machine has clouds of its own, which a new file would hide")
-    assert (written.file, written.cloud, written.password, written.is_default) == (file, CLOUD, "s3cret-_x", True)
+    assert (written.file, written.password, written.is_default) == (file, "s3cret-_x", True)
     assert yaml.safe_load(file.read_text()) == {"clouds": {CLOUD: _ENTRY}}
     assert (_mode(file), _mode(file.parent)) == (0o600, 0o700)
 
@@ -333,3 +333,19 @@ def test_nothing_that_was_in_a_file_is_ever_lost(home: Path, named: Path, text: 
         _assert_kept(text, after)
     else:
         assert after == text
+
+
+def test_a_later_start_knows_whether_the_users_file_means_this_very_cloud(home: Path) -> None:
+    _remembered(home)
+    own = home / "state"
+    again = recall(_ACCOUNT, beside=own)
+    assert (again.is_default, again.prefix, again.is_new) == (True, "", False)
+    moved = recall(replace(_ACCOUNT, auth_url="http://127.0.0.1:9999/identity/v3"), beside=own)
+    assert moved.prefix == f"OS_CLIENT_CONFIG_FILE={own / 'clouds.yaml'} "
+    assert "9999" in (own / "clouds.yaml").read_text()
+    assert "9999" not in (home / ".config" / "openstack" / "clouds.yaml").read_text()
+
+
+def test_a_later_start_says_when_the_password_is_gone(home: Path) -> None:
+    told = recall(replace(_ACCOUNT, password=""), beside=home / "state").told
+    assert "is gone" in told

@@ -60,7 +60,8 @@ def test_a_port_that_is_taken_ends_with_one_line_and_nothing_is_made(
         )
     assert (status, out) == (1, "")
     assert err == (
-        f"kilonova: Cannot listen on 127.0.0.1 port {port}: Address already in use. Choose another with --port.\n"
+        f"kilonova: Cannot listen on 127.0.0.1 port {port}: Address already in use. "
+        "Is a Kilonova running there already? Choose another with --port (make up PORT=…).\n"
     )
     assert not (tmp_path / "state").exists()
 
