@@ -37,7 +37,7 @@ def _links(image: Image, call: Call) -> list[dict[str, str]]:
         {
             "rel": "alternate",
             "type": "application/vnd.openstack.image",
-            "href": f"{here.scheme}://{here.netloc}/image/v2/images/{image.id}",
+            "href": f"{here.scheme}://{here.netloc}/image/images/{image.id}",
         },
     ]
 
