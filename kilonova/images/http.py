@@ -23,13 +23,14 @@ from kilonova.images.schemas import IMAGE_SCHEMA, IMAGES_SCHEMA, MEMBER_SCHEMA, 
 from kilonova.images.seam import Authenticates
 from kilonova.images.upload import Upload
 from kilonova.images.views import image_view, member_view, versions_view
-from kilonova.images.wishes import read_creation, read_member, read_member_status, read_patch, read_tag
+from kilonova.images.wishes import from_first_form, read_creation, read_member, read_member_status, read_patch, read_tag
 
 _BLOCK: Final = 1 << 20
 _DRAINED: Final = 64 << 20
 """How much of a refused upload is read on, so that a client which only listens at the end gets the answer."""
 
 _PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
+_FIRST_PATCH_TYPE: Final = "application/openstack-images-v2.0-json-patch"
 
 
 def image_app(images: EmbeddedImages, *, identity: Authenticates, public_url: str | None = None) -> Starlette:
@@ -97,10 +98,12 @@ def _create(call: Call) -> Response:
 
 def _update(call: Call) -> Response:
     viewer = call.viewer()
-    if call.request.headers.get("content-type", "").partition(";")[0].strip() != _PATCH_TYPE:
+    kind = call.request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind not in (_PATCH_TYPE, _FIRST_PATCH_TYPE):
         raise UnsupportedMedia(f"An image is changed by a body of type {_PATCH_TYPE}")
     images = call.room.images
-    wish = read_patch(call.body, images.get_image(call.image_id, viewer))
+    body = from_first_form(call.body) if kind == _FIRST_PATCH_TYPE else call.body
+    wish = read_patch(body, images.get_image(call.image_id, viewer))
     return JSONResponse(image_view(images.update_image(call.image_id, wish, viewer)))
 
 

@@ -29,6 +29,8 @@ VISIBILITIES: Final = ("private", "public", "shared", "community")
 MEMBER_STATUSES: Final = ("pending", "accepted", "rejected")
 """What a project can say to an image that is shared with it."""
 
+_VERBS: Final = ("add", "replace", "remove")
+_RESERVED: Final = "os_glance_"
 _MOST_ID: Final = 64
 _MOST_NUMBER: Final = 2**31 - 1
 _MOST_PROPERTIES: Final = 128
@@ -86,6 +88,21 @@ def read_patch(body: Any, image: Image) -> Wish:
     wish = _wish({key: value for key, value in wanted.items() if key not in removed}, None)
     _refuse_formats(wish, image)
     return Wish(fields=wish.fields, properties={**wish.properties, **dict.fromkeys(removed)})
+
+
+def from_first_form(body: Any) -> Any:
+    """A PATCH of Glance's first form, ``{"replace": "/name", "value": …}``, in that of today; else as it is."""
+    if not isinstance(body, list):
+        return body
+    return [_from_first_form(operation) for operation in body]
+
+
+def _from_first_form(operation: Any) -> Any:
+    verbs = [verb for verb in _VERBS if isinstance(operation, dict) and verb in operation]
+    if len(verbs) != 1:
+        raise Invalid(f"Each operation has exactly one of {', '.join(_VERBS)}")
+    rest = {key: value for key, value in operation.items() if key != verbs[0]}
+    return {**rest, "op": verbs[0], "path": operation[verbs[0]]}
 
 
 def read_member(body: Any) -> str:
@@ -179,6 +196,8 @@ def _tags(value: Any) -> str:
 
 
 def _property(key: str, value: Any) -> str:
+    if key.startswith(_RESERVED):
+        raise Forbidden(f"Attribute '{key}' is reserved.")
     if not key or len(key) > 255:
         raise Invalid("The name of a property has 1 to 255 characters")
     if not isinstance(value, str):
@@ -202,7 +221,7 @@ def _uuid(value: Any) -> str:
 def _operation(operation: Any) -> tuple[str, str, Any]:
     verb = operation.get("op") if isinstance(operation, dict) else None
     path = operation.get("path") if isinstance(operation, dict) else None
-    if verb not in ("add", "replace", "remove") or not isinstance(path, str) or not path.startswith("/"):
+    if verb not in _VERBS or not isinstance(path, str) or not path.startswith("/"):
         raise Invalid("Each operation needs op (add, replace or remove) and a path that starts with /")
     if verb != "remove" and "value" not in operation:
         raise Invalid(f"The operation {verb} {path} needs a value")

@@ -117,6 +117,10 @@ def test_a_change_needs_the_media_type_of_a_patch(gallery: Gallery) -> None:
     image_id = gallery.create()
     response = gallery.as_("ada")("PATCH", f"/image/v2/images/{image_id}", json=[])
     assert response.status_code == 415
+    first = {"Content-Type": "application/openstack-images-v2.0-json-patch"}
+    change = [{"replace": "/name", "value": "renamed"}]
+    response = gallery.as_("ada")("PATCH", f"/image/v2/images/{image_id}", json=change, headers=first)
+    assert response.json()["name"] == "renamed"
 
 
 def test_lists_are_filtered(gallery: Gallery) -> None:

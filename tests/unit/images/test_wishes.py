@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from kilonova.domain.errors import Conflict, Forbidden, Invalid, KilonovaError, NotSupported
 from kilonova.domain.images import Image, ImageStatus
 from kilonova.domain.model import Instant
-from kilonova.images.wishes import READ_ONLY, SETTABLE, Wish, read_creation, read_member, read_member_status, read_patch
+from kilonova.images.wishes import (
+    READ_ONLY,
+    SETTABLE,
+    Wish,
+    from_first_form,
+    read_creation,
+    read_member,
+    read_member_status,
+    read_patch,
+)
 
 IMAGE = Image(
     id="6f4d5d5e-0000-4000-8000-000000000001",
@@ -145,6 +154,26 @@ def test_a_members_status_is_one_of_three_words(body: Any) -> None:
     assert read_member_status({"status": "accepted"}) == "accepted"
     with pytest.raises(Invalid):
         read_member_status(body)
+
+
+@pytest.mark.parametrize("key", ["os_glance_importing_to_stores", "os_glance_"])
+def test_names_that_glance_keeps_for_itself_are_refused(key: str) -> None:
+    with pytest.raises(Forbidden, match="is reserved"):
+        read_creation({key: "x"})
+    with pytest.raises(Forbidden, match="is reserved"):
+        read_patch([operation("add", f"/{key}", "x")], IMAGE)
+
+
+def test_the_first_form_of_a_patch_means_the_same() -> None:
+    first = [{"replace": "/name", "value": "web2"}, {"remove": "/os_distro"}, {"add": "/a", "value": "1"}]
+    today = [operation("replace", "/name", "web2"), operation("remove", "/os_distro"), operation("add", "/a", "1")]
+    assert read_patch(from_first_form(first), IMAGE) == read_patch(today, IMAGE)
+
+
+@pytest.mark.parametrize("body", [["add"], [{}], [{"add": "/a", "remove": "/b"}], [{"add": 7, "value": "x"}], {}])
+def test_a_patch_of_the_first_form_that_makes_no_sense_is_refused(body: Any) -> None:
+    with pytest.raises(Invalid):
+        read_patch(from_first_form(body), IMAGE)
 
 
 def test_a_patch_is_a_list() -> None:
