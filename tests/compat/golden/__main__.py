@@ -9,6 +9,8 @@ import argparse
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.compat.golden import not_yet
@@ -22,17 +24,25 @@ from tests.compat.golden.rows import find_row
 _MESSAGE = re.compile(r'"message":\s*"(.*?)"}}')
 
 
-def deviations(estate: Estate) -> dict[str, list[str]]:
+def deviations() -> dict[str, list[str]]:
     """Everything that does not conform, with its differences."""
     found = {}
-    for sample in samples():
-        row = find_row(sample)
-        if row is not None and not unasked_because(sample):
-            found[sample.path] = failures(sample, row, estate)
-    for capture in captures():
-        if not uncompared_because(capture):
-            found[capture.title] = departures(capture, estate)
+    with _estate() as estate:
+        for sample in samples():
+            row = find_row(sample)
+            if row is not None and not unasked_because(sample):
+                found[sample.path] = failures(sample, row, estate)
+    with _estate() as estate:
+        for capture in captures():
+            if not uncompared_because(capture):
+                found[capture.title] = departures(capture, estate)
     return {name: lines for name, lines in found.items() if lines}
+
+
+@contextmanager
+def _estate() -> Iterator[Estate]:
+    with tempfile.TemporaryDirectory() as home, settled_in(Path(home)) as estate:
+        yield estate
 
 
 def main(arguments: list[str]) -> int:
@@ -40,8 +50,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="What deviates from the golden data.")
     parser.add_argument("--rewrite", action="store_true", help="bring not_yet.txt up to date")
     wanted = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as home, settled_in(Path(home)) as estate:
-        found = deviations(estate)
+    found = deviations()
     for name, lines in found.items():
         sys.stdout.write(f"{name}\n" + "".join(f"    {line[:400]}\n" for line in lines))
     sys.stdout.write(f"{len(found)} deviate.\n")

@@ -18,15 +18,21 @@ def failures(sample: Sample, row: Row, estate: Estate) -> list[str]:
     """What is wrong with the answer to the sample's request, one line each; nothing where it conforms."""
     try:
         reply = answer(sample, row, estate)
+        return _judged(sample, row, reply) or (estate.broken() if row.is_request else [])
     except NotBuilt as problem:
         return [str(problem)]
     finally:
         estate.sweep()
+
+
+def _judged(sample: Sample, row: Row, reply: httpx2.Response) -> list[str]:
     if (refused := refusal(sample)) is not None:
         return _not_refused(reply, refused[0])
     if not reply.is_success:
         return [f"answered {reply.status_code} {reply.text[:300]}"]
-    return [] if row.is_request else _compared(sample, row, reply.json())
+    if row.is_request:
+        return []
+    return _compared(sample, row, reply.json()) if reply.content else [f"answered {reply.status_code} without a body"]
 
 
 def answer(sample: Sample, row: Row, estate: Estate) -> httpx2.Response:

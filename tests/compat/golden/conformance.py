@@ -15,7 +15,8 @@ _INTRODUCTION = (
 )
 _NOT_YET = (
     "Each of these is strict: its test fails as soon as it conforms, and asks to be struck off "
-    "`tests/compat/golden/not_yet.txt`. `python -m tests.compat.golden` tells what differs."
+    "`tests/compat/golden/not_yet.txt`. `python -m tests.compat.golden` tells what differs, and "
+    "brings that list up to date with `--rewrite`."
 )
 
 

@@ -61,6 +61,13 @@ class Estate:
         self.house.at = Instant(self.house.at + 1000)
         self.house.cloud.plane.settle()
 
+    def broken(self) -> list[str]:
+        """What went wrong after it was accepted, once all was carried out."""
+        self.settle()
+        servers = {each["id"] for each in self.must("GET", "/servers")["servers"]} - set(self._kept.values())
+        actions = [each for server in servers for each in self._actions(server)]
+        return [f"accepted, and then {each['action']} failed: {each['message']}" for each in actions if each["message"]]
+
     def sweep(self) -> None:
         """Remove the servers that a request made or spoiled, so that there is room for the next; all hosts are up."""
         if self._given_up is not None:
@@ -148,14 +155,31 @@ class Estate:
 
     def create_request(self) -> str:
         """The request that made ``server``."""
-        actions = self.must("GET", f"/servers/{self.server()}/os-instance-actions")["instanceActions"]
-        return str(actions[-1]["request_id"])
+        return str(self._actions(self.server())[-1]["request_id"])
 
     # --- what servers are made of
 
     def image(self) -> str:
         """The tiny image."""
         return self.house.image_id()
+
+    def dressed_image(self) -> str:
+        """An image with the properties that the samples have, which a request may change."""
+        wanted = {
+            "name": self.fresh("image"),
+            "disk_format": "raw",
+            "container_format": "bare",
+            "architecture": "x86_64",
+            "auto_disk_config": "True",
+            "kernel_id": "nokernel",
+            "ramdisk_id": "nokernel",
+        }
+        image = str(self.must("POST", "//image/v2/images", wanted)["id"])
+        sent = {"X-Auth-Token": self.house.token(), "Content-Type": "application/octet-stream"}
+        reply = self.house.raw("PUT", f"/image/v2/images/{image}/file", headers=sent, content=b"image")
+        if not reply.is_success:
+            raise NotBuilt(f"cannot be prepared: the image is refused with {reply.status_code} {reply.text[:200]}")
+        return image
 
     def project(self) -> str:
         """The project that asks."""
@@ -310,6 +334,7 @@ class Estate:
             "config_drive": True,
             "description": "everything",
             "tags": ["one", "two"],
+            "availability_zone": "nova",
             "flavorRef": self._if_built(self.specified_flavor) or "1",
             **({"key_name": key} if (key := self._if_built(self.keypair)) else {}),
         }
@@ -352,8 +377,12 @@ class Estate:
         return server
 
     def _action_request(self, action: str) -> str:
-        actions = self.must("GET", f"/servers/{self.acted_server()}/os-instance-actions")["instanceActions"]
+        actions = self._actions(self.acted_server())
         return str(next(each["request_id"] for each in actions if each["action"] == action))
+
+    def _actions(self, server: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.must("GET", f"/servers/{server}/os-instance-actions")["instanceActions"]
+        return found
 
     def _make_keypair(self, name: str) -> str:
         self.must("POST", "/os-keypairs", {"keypair": {"name": name, "type": "ssh", "public_key": PUBLIC_KEY}})

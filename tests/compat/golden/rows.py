@@ -58,15 +58,19 @@ _FLAVORS: Final = (
 )
 
 _IMAGES: Final = (
-    shows("images/image-get-resp", "GET /images/{image}"),
-    shows("images/images-list-get-resp", "GET /images/detail"),
-    shows("images/image-meta-key-get", "GET /images/{image}/metadata/kernel_id"),
-    sends("images/image-meta-key-put-req", "PUT /images/{image}/metadata/auto_disk_config"),
-    shows("images/image-meta-key-put-resp", "PUT /images/{image}/metadata/auto_disk_config", "image-meta-key-put-req"),
-    shows("images/image-metadata-get-resp", "GET /images/{image}/metadata"),
-    sends("images/image-metadata-post-req", "POST /images/{image}/metadata"),
-    shows("images/image-metadata-post-resp", "POST /images/{image}/metadata", "image-metadata-post-req"),
-    sends("images/image-metadata-put-req", "PUT /images/{image}/metadata"),
+    shows("images/image-get-resp", "GET /images/{dressed_image}"),
+    shows("images/images-list-get-resp", "GET /images#{dressed_image}"),
+    shows("images/image-meta-key-get", "GET /images/{dressed_image}/metadata/kernel_id"),
+    sends("images/image-meta-key-put-req", "PUT /images/{dressed_image}/metadata/auto_disk_config"),
+    shows(
+        "images/image-meta-key-put-resp",
+        "PUT /images/{dressed_image}/metadata/auto_disk_config",
+        "image-meta-key-put-req",
+    ),
+    shows("images/image-metadata-get-resp", "GET /images/{dressed_image}/metadata"),
+    sends("images/image-metadata-post-req", "POST /images/{dressed_image}/metadata"),
+    shows("images/image-metadata-post-resp", "POST /images/{dressed_image}/metadata", "image-metadata-post-req"),
+    sends("images/image-metadata-put-req", "PUT /images/{dressed_image}/metadata"),
 )
 
 _LIMITS: Final = (

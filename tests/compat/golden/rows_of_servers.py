@@ -24,7 +24,7 @@ _SERVERS: Final = (
     shows("servers/server-create-resp", "POST /servers", {"server": _NEW}),
     shows("servers/server-create-resp", "POST /servers", {"server": {**_NEW, "networks": "auto"}}, since="2.37"),
     shows("servers/server-update-resp", "PUT /servers/{other_server}", "server-update-req"),
-    shows("servers/server-action-rebuild-resp", _ACTION, _REBUILD, is_admin=True),
+    shows("servers/server-action-rebuild-resp", _ACTION, _REBUILD),
     shows("servers/server-action-create-image-resp", _ACTION, "server-action-create-image"),
     shows("servers/server-groups-post-resp", "POST /os-server-groups", _GROUP),
     sends("servers/server-create-req", "POST /servers"),

@@ -31,6 +31,7 @@ NULLABLE: Final = frozenset(
         "trusted_image_certificates",
         "updated_at",
         "uptime",
+        "user_data",
     }
 )
 # What may be empty or blank although the sample has something there: accidents of the situation, not of the shape.
@@ -47,6 +48,7 @@ MAY_BE_EMPTY: Final = frozenset(
         "features",
         "members",
         "metadata",
+        "password",
         "properties",
         "rate",
         "rules",
@@ -76,6 +78,7 @@ _SPELLINGS: Final = {
 _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 _NOUN: Final = re.compile(r"[a-z][a-zA-Z_-]*")
 _VERSIONS: Final = {"v2", "v2.1"}
+_MOUNTS: Final = {"compute", "identity", "image"}  # where one address has all services
 
 
 def differences(expected: Any, got: Any, place: str = "") -> list[str]:
@@ -132,8 +135,12 @@ def _compare_items(expected: list[Any], got: list[Any], place: str) -> Iterator[
 
 def _nearest(expected: list[Any], got: Any, place: str) -> list[str]:
     """The differences from the item that is most like it; none where nothing is expected in particular."""
-    found = (differences(each, got, place) for each in expected)
-    return min(found, key=len, default=[])
+    alike = [each for each in expected if _relation(each) == _relation(got)] or expected
+    return min((differences(each, got, place) for each in alike), key=len, default=[])
+
+
+def _relation(item: Any) -> Any:
+    return item.get("rel") if isinstance(item, dict) else None
 
 
 def _compare_texts(expected: str, got: str, place: str) -> Iterator[str]:
@@ -157,7 +164,7 @@ def link(url: str) -> tuple[str, tuple[str, ...], frozenset[str]]:
     parts = [part for part in split.path.split("/") if part]
     version = next((part for part in parts if part in _VERSIONS), "")
     after = parts[parts.index(version) + 1 :] if version else parts
-    nouns = tuple(part for part in after if _NOUN.fullmatch(part) and part not in {"compute", "identity"})
+    nouns = tuple(part for part in after if _NOUN.fullmatch(part) and part not in _MOUNTS)
     return "v2.1" if version else "", nouns, frozenset(key for key, _ in parse_qsl(split.query))
 
 
