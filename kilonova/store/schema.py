@@ -28,7 +28,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-REVISIONS: Final = ("0001", "0002", "0003", "0010")
+REVISIONS: Final = ("0001", "0002", "0003", "0010", "0011")
 """Every schema revision that this code knows, oldest first; the last one is what the tables below are."""
 
 metadata: Final = MetaData(
@@ -345,6 +345,13 @@ journal: Final = Table(
     Column("previous_json", Document),
     Column("facts_json", Document, nullable=False),
     Index(None, "kind", "key", "seq"),
+)
+
+# A row a project, for nothing but to be locked: who counts and then adds does so alone.
+project_locks: Final = Table(
+    "project_locks",
+    metadata,
+    Column("project_id", Name, primary_key=True),
 )
 
 journal_head: Final = Table(

@@ -132,7 +132,7 @@ def _stripped(value: Any) -> Any:
 
 
 def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
-    zone, host, node = _where(call, wanted)
+    zone, host, node, is_forced = _where(call, wanted)
     least, most = _counts(wanted)
     if "hostname" in wanted and most > 1:
         raise Invalid("Cannot specify a hostname when creating more than one server.")
@@ -148,6 +148,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         availability_zone=zone,
         host=host,
         node=node,
+        is_forced=is_forced,
         key_name=wanted.get("key_name"),
         user_data=wanted.get("user_data"),
         config_drive=truth(wanted.get("config_drive", False)),
@@ -164,8 +165,8 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
     )
 
 
-def _where(call: Call, wanted: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
-    """Zone, host and node: forced in the zone's text, or asked for by name, each under a policy of its own."""
+def _where(call: Call, wanted: dict[str, Any]) -> tuple[str | None, str | None, str | None, bool]:
+    """Zone, host and node: forced in the zone's text (then True), or asked for by name, each under its own policy."""
     parts = (wanted.get("availability_zone") or "").split(":")
     if len(parts) > 3:
         raise Invalid(f"Invalid availability zone: {wanted['availability_zone']}")
@@ -177,7 +178,7 @@ def _where(call: Call, wanted: dict[str, Any]) -> tuple[str | None, str | None, 
         call.check("compute:servers:create:requested_destination")
         if forced_host or forced_node:
             raise Invalid("A host cannot be asked for and forced at the same time.")
-    return zone, forced_host or host, forced_node or node
+    return zone, forced_host or host, forced_node or node, bool(forced_host or forced_node)
 
 
 def _counts(wanted: dict[str, Any]) -> tuple[int, int]:

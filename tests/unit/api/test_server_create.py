@@ -75,6 +75,7 @@ def test_a_value_that_does_not_fit_is_named(cloud: ApiCloud, change: dict[str, A
     ],
 )
 def test_a_field_is_taken_from_its_version_on(cloud: ApiCloud, key: str, value: Any, since: str) -> None:
+    cloud.add_host("cmp-1")
     major, minor = since.split(".")
     fields = {"networks": "auto", key: value} if int(minor) >= 37 else {key: value}
     before = {key: value} if int(minor) <= 37 else fields
@@ -177,3 +178,31 @@ def test_hints_are_kept_and_shown_as_lists(cloud: ApiCloud) -> None:
     uuid = cloud.call("POST", "/servers", body, version="2.100").json()["server"]["id"]
     shown = cloud.get(f"/servers/{uuid}", version="2.100")["server"]
     assert shown["scheduler_hints"] == {"query": ['["=","$x",1]']}
+
+
+def test_a_zone_that_is_not_there_is_refused_in_novas_words(cloud: ApiCloud) -> None:
+    assert _complaint(_create(cloud, availability_zone="atlantis")) == (
+        "The requested availability zone is not available"
+    )
+    assert _create(cloud, availability_zone="nova").status_code == 202
+
+
+def test_a_host_that_is_not_there_is_refused_unless_it_is_forced(cloud: ApiCloud) -> None:
+    cloud.add_host("cmp-1")
+    how: dict[str, Any] = {"role": "admin", "version": "2.96", "networks": "none"}
+    for wanted in (
+        {"host": "cmp-9"},
+        {"hypervisor_hostname": "cmp-9"},
+        {"host": "cmp-1", "hypervisor_hostname": "cmp-9"},
+    ):
+        assert _complaint(_create(cloud, **how, **wanted)) == "Compute host cmp-9 could not be found."
+    assert _create(cloud, **how, host="cmp-1", hypervisor_hostname="cmp-1").status_code == 202
+    assert _create(cloud, **how, availability_zone="nova:cmp-9").status_code == 202
+
+
+def test_as_many_servers_are_made_as_the_quota_allows(cloud: ApiCloud) -> None:
+    assert _create(cloud, min_count=2, max_count=12).status_code == 202
+    names = [server["name"] for server in cloud.get("/servers")["servers"]]
+    assert sorted(names) == sorted(f"web1-{number}" for number in range(1, 11))
+    told = _create(cloud, min_count=1, max_count=2).json()["forbidden"]["message"]
+    assert told == "Quota exceeded for instances: Requested 1-2, but already used 10 of 10 instances"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kilonova.domain.errors import Forbidden, QuotaExceeded
-from kilonova.domain.quota import UNLIMITED, Usage, enforce
+from kilonova.domain.quota import UNLIMITED, Usage, afford, enforce
 
 _LIMITS = {"instances": 10, "cores": 20, "ram": 51200}
 _NUMBERS = st.integers(0, 50)
@@ -64,3 +64,27 @@ def test_only_and_all_limits_that_are_passed_are_named(limits: dict[str, int], u
         enforce(limits, used, wanted)
     assert raised.value.message.startswith(f"Quota exceeded for {', '.join(passed)}: ")
     assert raised.value.message.endswith(f" {', '.join(passed)}")
+
+
+def test_as_many_are_afforded_as_fit_between_least_and_most() -> None:
+    each = Usage(instances=1, cores=4, ram=1024)
+    assert afford(_LIMITS, Usage(), each, least=1, most=5) == 5
+    assert afford(_LIMITS, Usage(cores=6), each, least=1, most=9) == 3
+    assert afford(_LIMITS, Usage(instances=8), each, least=2, most=9) == 2
+    assert afford(dict.fromkeys(_LIMITS, UNLIMITED), Usage(), each, least=1, most=50) == 50
+
+
+def test_what_cannot_be_afforded_is_told_as_a_range() -> None:
+    with pytest.raises(QuotaExceeded) as raised:
+        afford(_LIMITS, Usage(instances=9), Usage(instances=1, cores=1, ram=1), least=2, most=12)
+    assert raised.value.message == ("Quota exceeded for instances: Requested 2-12, but already used 9 of 10 instances")
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(_LIMITS, st.integers(-1, 60))), _USAGES, _USAGES, st.integers(1, 9))
+def test_what_is_afforded_never_passes_a_limit(limits: dict[str, int], used: Usage, each: Usage, most: int) -> None:
+    try:
+        count = afford(limits, used, each, least=1, most=most)
+    except QuotaExceeded:
+        return
+    wanted = Usage(instances=count * each.instances, cores=count * each.cores, ram=count * each.ram)
+    enforce(limits, used, wanted)

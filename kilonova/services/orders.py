@@ -1,0 +1,212 @@
+"""Orders of servers: what is asked for, checked against what there is, and the records that come of it."""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from kilonova.domain.errors import Invalid, NotFound
+from kilonova.domain.images import Image
+from kilonova.domain.model import Flavor, Instance, Instant
+from kilonova.domain.states import PowerState, TaskState, VmState
+from kilonova.store import flavors, fleet, keypairs
+from kilonova.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOrder:
+    """What ``POST /servers`` asks for, checked for form only.
+
+    ``host`` and ``node`` are None for any; with ``is_forced`` they came with the zone, and as in Nova nobody but the
+    placer then finds out whether they exist. ``sees_private_flavors`` is for administrators; others need access to one
+    (contract §11.6).
+    """
+
+    name: str
+    flavorid: str
+    project_id: str
+    user_id: str
+    image_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    description: str | None = None
+    hostname: str | None = None
+    availability_zone: str | None = None
+    host: str | None = None
+    node: str | None = None
+    is_forced: bool = False
+    key_name: str | None = None
+    user_data: str | None = None
+    config_drive: bool = False
+    tags: tuple[str, ...] = ()
+    networks: str | tuple[Mapping[str, Any], ...] = "auto"
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    security_groups: tuple[str, ...] = ("default",)
+    disk_config: str = "MANUAL"
+    access_ip_v4: str = ""
+    access_ip_v6: str = ""
+    min_count: int = 1
+    max_count: int = 1
+    sees_private_flavors: bool = False
+
+    @property
+    def group(self) -> str | None:
+        """The server group that the new servers are to join, if any."""
+        return next(iter(self.hints.get("group", ())), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A server that nobody has saved yet, and what of its order only the placer needs."""
+
+    instance: Instance
+    parameters_json: str
+
+
+def check_place(connection: Connection, order: ServerOrder, *, zones: Collection[str]) -> None:
+    """Invalid, in Nova's words, for a zone or a host that is not there, unless it is forced."""
+    if order.is_forced:
+        return
+    if order.availability_zone and order.availability_zone not in zones:
+        raise Invalid("The requested availability zone is not available")
+    if order.host and fleet.find_service(connection, "nova-compute", order.host) is None:
+        raise Invalid(f"Compute host {order.host} could not be found.")
+    if order.node and not _is_node(connection, order.node, order.host):
+        raise Invalid(f"Compute host {order.node} could not be found.")
+
+
+def _is_node(connection: Connection, node: str, host: str | None) -> bool:
+    if host:
+        return fleet.find_node(connection, host, node) is not None
+    return any(known.hypervisor_hostname == node for known in fleet.list_nodes(connection))
+
+
+def flavor_of(connection: Connection, order: ServerOrder) -> Flavor:
+    """The flavor that was ordered. Invalid, in Nova's words, where the project may not see it."""
+    try:
+        return flavors.get_flavor(
+            connection,
+            order.flavorid,
+            include_private=order.sees_private_flavors,
+            project_id=order.project_id,
+        )
+    except NotFound as error:
+        raise Invalid(error.message) from error
+
+
+def key_data_of(connection: Connection, order: ServerOrder) -> str | None:
+    """The public key that was named. Invalid, in Nova's words, where the user has none of this name."""
+    if order.key_name is None:
+        return None
+    keypair = keypairs.find_keypair(connection, order.user_id, order.key_name)
+    if keypair is None:
+        raise Invalid("Invalid key_name provided.")
+    return keypair.public_key
+
+
+def check_fit(image: Image, flavor: Flavor | Instance) -> None:
+    """Invalid, in Nova's words, for an image that the flavor is too small for."""
+    if flavor.memory_mb < image.min_ram:
+        raise Invalid("Flavor's memory is too small for requested image.")
+    if flavor.root_gb and flavor.root_gb < image.min_disk:
+        raise Invalid(
+            "Flavor's disk is too small for requested image. "
+            f"Flavor disk is {flavor.root_gb * 2**30} bytes, minimum size is {image.min_disk * 2**30} bytes."
+        )
+
+
+def hostname_of(name: str, uuid: str) -> str:
+    """The host name that a server's name gives: lower case, letters, digits and hyphens, at most 63."""
+    plain = re.sub(r"[^a-z0-9-]", "", re.sub(r"[ _.]", "-", name.lower())).strip("-")
+    return plain[:63].rstrip("-") or f"server-{uuid}"
+
+
+def drafts_of(order: ServerOrder, flavor: Flavor, image: Image, *, count: int, now: Instant) -> list[Draft]:
+    """The servers of an order, ``count`` of them; several are numbered by name."""
+    reservation = f"r-{uuid4().hex[:8]}"
+    names = [order.name] if count == 1 else [f"{order.name}-{number}" for number in range(1, count + 1)]
+    plain = _draft(order, flavor, image, now=now)
+    return [
+        Draft(_named(plain, order, name)._replace(reservation_id=reservation, launch_index=index), _forced(order))
+        for index, name in enumerate(names)
+    ]
+
+
+def _named(plain: Instance, order: ServerOrder, name: str) -> Instance:
+    uuid = str(uuid4())
+    return plain._replace(uuid=uuid, display_name=name, hostname=order.hostname or hostname_of(name, uuid))
+
+
+def _forced(order: ServerOrder) -> str:
+    return _json({key: value for key in ("host", "node") if (value := getattr(order, key))})
+
+
+def _draft(order: ServerOrder, flavor: Flavor, image: Image, *, now: Instant) -> Instance:
+    return Instance(
+        id=0,
+        uuid="",
+        generation=0,
+        project_id=order.project_id,
+        user_id=order.user_id,
+        display_name=order.name,
+        hostname="",
+        vm_state=VmState.BUILDING,
+        task_state=TaskState.SCHEDULING,
+        power_state=PowerState.NOSTATE,
+        host=None,
+        node=None,
+        flavor_id=flavor.id,
+        flavorid=flavor.flavorid,
+        flavor_name=flavor.name,
+        flavor_json=flavor.embedded_json,
+        vcpus=flavor.vcpus,
+        memory_mb=flavor.memory_mb,
+        root_gb=flavor.root_gb,
+        ephemeral_gb=flavor.ephemeral_gb,
+        swap_mb=flavor.swap_mb,
+        image_ref=image.id,
+        image_json=image_facts(image),
+        metadata_json=_json(order.metadata),
+        tags_json=_json(sorted(set(order.tags))),
+        addresses_json="{}",
+        security_groups_json=_json([{"name": group} for group in order.security_groups]),
+        volumes_json="[]",
+        created_at=now,
+        updated_at=now,
+        launched_at=None,
+        terminated_at=None,
+        deleted_at=None,
+        display_description=order.description,
+        availability_zone=order.availability_zone,
+        key_name=order.key_name,
+        user_data=order.user_data,
+        config_drive="True" if order.config_drive else "",
+        root_device_name="/dev/vda",
+        disk_config=order.disk_config,
+        access_ip_v4=order.access_ip_v4,
+        access_ip_v6=order.access_ip_v6,
+        hints_json=_json(order.hints),
+        nics_json="[]" if order.networks in ("none", ()) else "[{}]",
+    )
+
+
+def image_facts(image: Image) -> str:
+    """What a host must know to boot the image, and what the API shows of it, as of now."""
+    return _json(
+        {
+            "id": image.id,
+            "name": image.name,
+            "disk_format": image.disk_format,
+            "container_format": image.container_format,
+            "size": image.size or 0,
+            "os_hash_value": image.os_hash_value,
+            "min_disk": image.min_disk,
+            "min_ram": image.min_ram,
+            "properties": json.loads(image.properties_json),
+        }
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
