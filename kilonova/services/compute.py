@@ -33,14 +33,17 @@ _PAUSES_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Agent:
-    """One run of the agent of one host. ``prod`` is called when there may be more work to fetch."""
+    """One run of the agent of one host. ``prod`` is called when there may be more work to fetch.
+
+    ``door`` is all that it knows of the control plane, ``driver`` all that it knows of the hypervisor.
+    """
 
     def __init__(self, host: str, driver: Driver, door: Door, calls: DriverCalls, *, settings: ServiceSettings) -> None:
         self.host = host
         self.run_id = uuid4().hex
         self.prod: Callable[[], None] = lambda: None
-        self._driver = driver
-        self._door = door
+        self.driver = driver
+        self.door = door
         self._calls = calls
         self._settings = settings
         self._working: dict[int, Work] = {}
@@ -56,7 +59,7 @@ class Agent:
 
         With ``concurrently`` operations run in threads of the agent's own, without it within ``step``.
         """
-        self._driver.start(self._heard)
+        self.driver.start(self._heard)
         self.beat()
         self.compare()
         self._is_concurrent = concurrently
@@ -67,14 +70,14 @@ class Agent:
             if not self._idle.wait_for(lambda: not self._working, _PATIENCE_SECONDS):
                 _log.warning("%d operations on %s go on at the next start", len(self._working), self.host)
         self._stopping.set()
-        self._driver.close()
+        self.driver.close()
 
     def step(self) -> bool:
         """Fetch work and begin it; True if there was any."""
         room = self._settings.max_concurrent_builds - len(self._working)
         if room <= 0 or self._stopping.is_set():
             return False
-        fetched = self._door.next_work(self.host, self.run_id, limit=room)
+        fetched = self.door.next_work(self.host, self.run_id, limit=room)
         begun = [work for work in fetched if self._take_in_hand(work)]
         for work in begun:
             self._begin(work)
@@ -91,7 +94,7 @@ class Agent:
         if bool(trouble) is not self._has_trouble:
             _log.warning("The hypervisor of %s %s", self.host, f"does not answer: {trouble}" if trouble else "is back")
         self._has_trouble = bool(trouble)
-        self._door.report_state(
+        self.door.report_state(
             HostReport(host=self.host, run_id=self.run_id, nodes=nodes, working=working, trouble=trouble)
         )
         return False
@@ -101,18 +104,18 @@ class Agent:
 
         With a negative ``sync_power_state_interval`` only the second is done.
         """
-        self._tell(self._driver.list_guests(), "found so by the comparison of power states")
+        self._tell(self.driver.list_guests(), "found so by the comparison of power states")
         return False
 
     def is_able(self, operation: Operation) -> bool:
         """Whether the host's driver has what the operation needs."""
-        return is_able(self._driver, operation)
+        return is_able(self.driver, operation)
 
     def console_log(self, uuid: str, *, lines: int | None) -> str:
         """The last lines that the guest wrote to its serial console; NotSupported where the driver keeps none."""
-        if not isinstance(self._driver, CanReadConsole):
+        if not isinstance(self.driver, CanReadConsole):
             raise NotSupported("The driver in use keeps no console log.")
-        return self._driver.console_log(uuid, lines=lines)
+        return self.driver.console_log(uuid, lines=lines)
 
     def _heard(self, event: GuestEvent) -> None:
         """Pass on what the hypervisor tells of itself; while an operation is in hand, look again once it is over."""
@@ -140,25 +143,25 @@ class Agent:
 
     def _tell(self, powers: Mapping[str, PowerState], detail: str) -> None:
         """Tell power states; remove what is unwanted, and look again where the control plane doubts."""
-        verdict = self._door.observe(self.host, _observations(powers, detail))
+        verdict = self.door.observe(self.host, _observations(powers, detail))
         for uuid in verdict.unwanted:
             _log.warning("Removing guest %s from %s: no server wants it here", uuid, self.host)
-            self._driver.destroy(uuid)
+            self.driver.destroy(uuid)
         if verdict.doubts and self._settings.sync_power_state_interval >= 0:
-            now = {uuid: self._driver.power_state(uuid) for uuid in verdict.doubts}
-            self._door.observe(self.host, _observations(now, detail, verdict.doubts))
+            now = {uuid: self.driver.power_state(uuid) for uuid in verdict.doubts}
+            self.door.observe(self.host, _observations(now, detail, verdict.doubts))
 
     def _look(self) -> tuple[tuple[NodeReport, ...], str | None]:
         """What the host has, or why the hypervisor does not say."""
         try:
-            self._driver.probe()
-            running = sum(power is PowerState.RUNNING for power in self._driver.list_guests().values())
-            return tuple(self._node(node, running) for node in self._driver.nodes()), None
+            self.driver.probe()
+            running = sum(power is PowerState.RUNNING for power in self.driver.list_guests().values())
+            return tuple(self._node(node, running) for node in self.driver.nodes()), None
         except HypervisorUnavailable as error:
             return (), error.message
 
     def _node(self, node: str, running: int) -> NodeReport:
-        has = self._driver.inventory(node)
+        has = self.driver.inventory(node)
         return NodeReport(
             hypervisor_hostname=has.node,
             hypervisor_type=has.hypervisor_type,
@@ -214,7 +217,7 @@ class Agent:
         """Report until the control plane has heard it; False if the operation is no longer this run's."""
         for pause in chain(_PAUSES_SECONDS, repeat(_PAUSES_SECONDS[-1])):
             try:
-                return self._door.report(report)
+                return self.door.report(report)
             except Unavailable as error:
                 _log.warning("Could not report action %d, trying again: %s", report.action_id, error.message)
                 if self._stopping.wait(pause):
@@ -243,7 +246,7 @@ class Agent:
     def _clear(self, uuid: str) -> bool:
         """Remove what a failed build left; False if something may still be there."""
         try:
-            self._driver.destroy(uuid)
+            self.driver.destroy(uuid)
         except KilonovaError:
             _log.exception("Could not clear away the failed build of %s", uuid)
             return False
@@ -251,7 +254,7 @@ class Agent:
 
     def _power(self, uuid: str) -> PowerState | None:
         try:
-            return self._driver.power_state(uuid)
+            return self.driver.power_state(uuid)
         except KilonovaError:
             _log.exception("Could not tell the power state of %s", uuid)
             return None

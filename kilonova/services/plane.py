@@ -5,7 +5,7 @@ which does all there is to do in the caller's thread.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kilonova.bus import CONDUCTOR, SEQUENCER, Bus, host_topic
@@ -19,6 +19,8 @@ from kilonova.services.conductor import Conductor
 from kilonova.services.gallery import Gallery
 from kilonova.services.janitor import Janitor
 from kilonova.services.loop import Loop
+from kilonova.services.preparing import Preparation
+from kilonova.services.safe import Safe
 from kilonova.services.sequencer import Sequencer
 from kilonova.services.servers import ServerOrder, Servers, ServerUpdate
 from kilonova.services.settings import PlaneSettings, QuotaSettings, ServiceSettings
@@ -50,6 +52,7 @@ class PlaneParts:
     shown: PlaneSettings
     host: str
     chores: Sequence[Loop] = ()
+    safe: Safe = field(default_factory=Safe)
 
 
 class Plane:
@@ -63,10 +66,25 @@ class Plane:
         self._parts = parts
         self._agents = {agent.host: agent for agent in parts.agents}
         self._servers = Servers(
-            parts.database, parts.bus, parts.clock, parts.images, settings=parts.settings, quota=parts.quota
+            parts.database,
+            parts.bus,
+            parts.clock,
+            Preparation(parts.database, parts.images, parts.safe, is_able=self._is_able),
+            settings=parts.settings,
+            quota=parts.quota,
         )
         self._work = self._work_loops()
         self._loops = [*self._work, *self._housekeeping_loops(), *parts.chores]
+
+    @property
+    def agents(self) -> list[Agent]:
+        """The agents in this process."""
+        return list(self._agents.values())
+
+    @property
+    def conductor(self) -> Conductor:
+        """The control plane's side of the agents' door."""
+        return self._parts.conductor
 
     @property
     def reads_inline(self) -> bool:
@@ -137,6 +155,11 @@ class Plane:
         if agent is None:
             raise Conflict(f"Instance {instance.uuid} is not ready")
         return agent.console_log(instance.uuid, lines=lines)
+
+    def _is_able(self, host: str, operation: Operation) -> bool:
+        """Whether a host's driver has what the operation needs; an agent elsewhere says so itself where it has not."""
+        agent = self._agents.get(host)
+        return agent is None or agent.is_able(operation)
 
     def _work_loops(self) -> list[Loop]:
         conductor, bus = self._parts.conductor, self._parts.bus

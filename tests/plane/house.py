@@ -15,8 +15,12 @@ from kilonova.bootstrap import Cloud, application, build
 from kilonova.config import load
 from kilonova.domain.accounts import Grant, Project, User
 from kilonova.domain.model import Instant, after
+from kilonova.domain.states import PowerState
+from kilonova.drivers.protocol import GuestEventKind
+from kilonova.drivers.simulated import SimulatedDriver
 
 PASSWORD = "a-password-of-the-tests"
+_YEAR_SECONDS = 365 * 24 * 3600
 BEGINNING = Instant(1_795_000_000_000_000)
 
 
@@ -25,8 +29,12 @@ class House:
 
     def __init__(self, state_dir: Path, **options: Any) -> None:
         self.at = BEGINNING
+        groups = {name: options.pop(name) for name in list(options) if isinstance(options[name], dict)}
         named = {"driver": "simulated", "simulate_pace": 0.0, "state_dir": str(state_dir), **options}
-        settings = load(environment={}, overrides={("kilonova", name): value for name, value in named.items()})
+        overrides = {("kilonova", name): value for name, value in named.items()}
+        overrides[("token", "expiration")] = _YEAR_SECONDS
+        overrides |= {(group, name): value for group, values in groups.items() for name, value in values.items()}
+        settings = load(environment={}, overrides=overrides)
         self.cloud: Cloud = build(settings, clock=lambda: self.at)
         self.cloud.ensure_basics(password=PASSWORD)
         self.cloud.plane.start(concurrently=False)
@@ -118,12 +126,31 @@ class House:
         """Ask for an action, without carrying it out."""
         return self.call("POST", f"/servers/{server_id}/action", action, **how)
 
+    def driver(self, host: str | None = None) -> SimulatedDriver:
+        """The driver of a host, of the only one if there is but one."""
+        (found,) = [agent.driver for agent in self.cloud.plane.agents if host in (None, agent.host)]
+        assert isinstance(found, SimulatedDriver)
+        return found
+
+    def guests(self) -> dict[str, PowerState]:
+        """All guests on all hosts."""
+        return {uuid: power for agent in self.cloud.plane.agents for uuid, power in agent.driver.list_guests().items()}
+
+    def befall(self, server_id: str, kind: GuestEventKind) -> None:
+        """Let something happen to a guest that nobody asked for, and be told."""
+        self.driver().befall(server_id, kind)
+        for agent in self.cloud.plane.agents:
+            agent.compare()
+
+    def console(self, server_id: str) -> str:
+        """What the guest wrote."""
+        written: str = self.act(server_id, {"os-getConsoleOutput": {}}).json()["output"]
+        return written
+
     def close(self) -> None:
         """Stop it."""
         self._http.close()
-        self.cloud.plane.stop()
-        self.cloud.database.close()
-        self.cloud.lock.close()
+        self.cloud.close()
 
 
 @contextmanager
