@@ -1,17 +1,17 @@
 """One run of a whole plane in a process of its own, which may be told to die at a commit.
 
-    python -m tests.chaos.plane_process STATE_DIR DRIVER boot|recover [before|after N]
+    python -m tests.chaos.plane_process STATE_DIR DRIVER SCENARIO [before|after N]
 
-``boot`` orders one server and carries everything out; ``recover`` only does what is left. With ``before N`` or
-``after N`` the process kills itself with SIGKILL just before or just after its Nth commit. The last line of a run
-that lived tells how many commits it made, and how everything ended.
+A scenario brings a cloud to where it begins, then does one thing and carries everything out; ``recover`` only does
+what is left. With ``before N`` or ``after N`` the process kills itself with SIGKILL just before or just after the Nth
+commit of that one thing. The last line of a run that lived tells how everything ended.
 """
 
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,16 @@ from uuid import uuid4
 from kilonova.bootstrap import Cloud, build
 from kilonova.config import load
 from kilonova.domain.images import ImageQuery
-from kilonova.domain.model import Request
-from kilonova.services.servers import ServerOrder
-from kilonova.store import instances, ledger
-from kilonova.store.database import Database, Transaction
+from kilonova.domain.model import Instance, Request
+from kilonova.domain.operations import get_operation
+from kilonova.services.orders import ServerOrder
+from kilonova.store import fleet, instances, journal, ledger
+from kilonova.store.database import Connection, Database, Transaction
 from kilonova.store.instances import InstanceQuery
 
 
 class Death:
-    """Counts the commits of a database, and kills the process at one of them."""
+    """Counts the commits of a database from now on, and kills the process at one of them."""
 
     def __init__(self, database: Database, side: str, at: int) -> None:
         self.commits = 0
@@ -49,54 +50,115 @@ class Death:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(state_dir: Path, driver: str, what: str, death: tuple[str, int]) -> dict[str, Any]:
-    """Boot or recover, and tell how it ended."""
-    settings = load(
-        environment={}, overrides={("kilonova", "state_dir"): str(state_dir), ("kilonova", "driver"): driver}
-    )
+def run(state_dir: Path, driver: str, scenario: str, death: tuple[str, int]) -> dict[str, Any]:
+    """Live through a scenario, and tell how it ended."""
+    wanted = {"state_dir": str(state_dir), "driver": driver, "simulate_hosts": 2, "simulate_pace": 0.0}
+    settings = load(environment={}, overrides={("kilonova", name): value for name, value in wanted.items()})
     cloud = build(settings)
     cloud.ensure_basics(password="a-password")
-    counted = Death(cloud.database, *death)
     cloud.plane.start(concurrently=False)
-    if what == "boot":
-        _order(cloud)
+    prepare, act = _SCENARIOS[scenario]
+    prepare(cloud)
     cloud.plane.settle()
-    told = {"commits": counted.commits, **_state(cloud)}
-    cloud.plane.stop()
+    counted = Death(cloud.database, *death)
+    act(cloud)
+    cloud.plane.settle()
+    with cloud.database.read() as connection:
+        told = {"commits": counted.commits, **_state(connection)}
+    cloud.close()
     return told
 
 
-def _order(cloud: Cloud) -> None:
+def _request(cloud: Cloud) -> Request:
     people = cloud.identity.records
-    project = people.find_project_by_name("demo", "default")
-    user = people.find_user_by_name("admin", "default")
-    assert project is not None
-    assert user is not None
-    image = next(iter(cloud.images.list_images(ImageQuery(project_id=project.id))))
-    request = Request(
-        request_id=f"req-{uuid4()}", user_id=user.id, project_id=project.id, received_at=cloud.plane.now()
+    user, project = (
+        people.find_user_by_name("admin", "default"),
+        people.find_project_by_name("demo", "default"),
     )
-    order = ServerOrder(name="web1", flavorid="42", project_id=project.id, user_id=user.id, image_id=image.id)
+    assert user is not None
+    assert project is not None
+    return Request(request_id=f"req-{uuid4()}", user_id=user.id, project_id=project.id, received_at=cloud.plane.now())
+
+
+def _boot(cloud: Cloud, **metadata: str) -> None:
+    request = _request(cloud)
+    image = next(iter(cloud.images.list_images(ImageQuery(project_id=request.project_id))))
+    order = ServerOrder(
+        name="web1",
+        flavorid="42",
+        project_id=str(request.project_id),
+        user_id=str(request.user_id),
+        image_id=image.id,
+        metadata=metadata,
+    )
     cloud.plane.create_server(request, order)
 
 
-def _state(cloud: Cloud) -> dict[str, Any]:
+def _the_server(cloud: Cloud) -> Instance:
     with cloud.database.read() as connection:
-        servers = instances.list_instances(connection, InstanceQuery(deleted=None))
-        faults = ledger.latest_faults(connection, [server.uuid for server in servers])
-        actions = {server.uuid: ledger.list_actions(connection, server.uuid) for server in servers}
+        (server,) = instances.list_instances(connection, InstanceQuery())
+    return server
+
+
+def _operate(name: str) -> Callable[[Cloud], None]:
+    def operate(cloud: Cloud) -> None:
+        server = _the_server(cloud)
+        cloud.plane.act(_request(cloud), server, get_operation(name), {}, may_override_lock=True)
+
+    return operate
+
+
+def _nothing(_cloud: Cloud) -> None:
+    """Only what is left from an earlier life is done."""
+
+
+_SCENARIOS: Mapping[str, tuple[Callable[[Cloud], None], Callable[[Cloud], None]]] = {
+    "boot": (_nothing, _boot),
+    "failing boot": (_nothing, lambda cloud: _boot(cloud, **{"sim:fail": "spawn"})),
+    "delete": (
+        _boot,
+        lambda cloud: cloud.plane.delete_server(_request(cloud), _the_server(cloud), may_override_lock=True),
+    ),
+    "hard reboot": (_boot, _operate("reboot_hard")),
+    "stop": (_boot, _operate("stop")),
+    "recover": (_nothing, _nothing),
+}
+"""What comes before the deaths, and what is cut off by them."""
+
+
+def _state(connection: Connection) -> dict[str, Any]:
+    servers = instances.list_instances(connection, InstanceQuery(deleted=None))
     return {
-        "servers": [
-            {
-                "uuid": server.uuid,
-                "status": server.status,
-                "task_state": server.task_state,
-                "fault": faults[server.uuid].message if server.uuid in faults else None,
-                "open": [action.operation for action in actions[server.uuid] if action.is_open],
-                "actions": len(actions[server.uuid]),
-            }
-            for server in servers
-        ]
+        "servers": [_server(connection, server) for server in servers],
+        "claims": [_claims(connection, node.uuid) for node in fleet.list_nodes(connection)],
+        "numbers": [entry.seq for entry in journal.list_entries(connection, after_seq=0, limit=10_000)],
+        "unnumbered": journal.pending(connection),
+    }
+
+
+def _server(connection: Connection, server: Instance) -> dict[str, Any]:
+    actions = ledger.list_actions(connection, server.uuid)
+    events = ledger.list_events(connection, [action.id for action in actions])
+    fault = ledger.latest_faults(connection, [server.uuid]).get(server.uuid)
+    return {
+        "uuid": server.uuid,
+        "status": server.status,
+        "task_state": server.task_state,
+        "host": server.host,
+        "fault": fault and fault.message,
+        "actions": [action.action for action in actions],
+        "open": [action.action for action in actions if action.is_open],
+        "open_events": [event.event for each in events.values() for event in each if event.finished_at is None],
+    }
+
+
+def _claims(connection: Connection, node_uuid: str) -> dict[str, Any]:
+    node = fleet.get_node(connection, node_uuid)
+    claimed = fleet.claims_of(connection, node_uuid)
+    return {
+        "instances": claimed.instances,
+        "claimed": [claimed.vcpus, claimed.memory_mb, claimed.local_gb],
+        "used": [node.vcpus_used, node.memory_mb_used, node.local_gb_used],
     }
 
 
