@@ -29,6 +29,11 @@ class Plane(Protocol):
         """Whether a read of one record costs less than a change of threads (SQLite)."""
         ...
 
+    @property
+    def troubles(self) -> list[str]:
+        """The names of the loops that fail at the moment, as when a disk is full."""
+        ...
+
     def now(self) -> Instant:
         """The present, by the control plane's clock."""
         ...

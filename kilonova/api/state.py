@@ -82,14 +82,16 @@ def health(plane: Plane) -> Reply:
         return _health(503, "fail", {"database": _check("fail", output=error.message)})
     now, down = plane.now(), plane.settings.service_down_seconds
     is_up = {each: each.is_up(now, service_down_seconds=down) for each in services}
-    state = "pass" if all(is_up.values()) else "warn"
+    services_state = "pass" if all(is_up.values()) else "warn"
+    loops_state = "warn" if plane.troubles else "pass"
     return _health(
         200,
-        state,
+        "warn" if "warn" in (services_state, loops_state) else "pass",
         {
             "database": _check("pass"),
             "journal:pending": _check("pass", observedValue=waiting, observedUnit="rows"),
-            "services:up": _check(state, observedValue=sum(is_up.values()), observedUnit=f"of {len(services)}"),
+            "services:up": _check(services_state, observedValue=sum(is_up.values()), observedUnit=f"of {len(services)}"),
+            "loops:failing": _check(loops_state, observedValue=plane.troubles),
         },
     )
 

@@ -30,6 +30,11 @@ class Loop:
         self._failures = 0
         self._thread: threading.Thread | None = None
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether its last step failed; the next one may mend it."""
+        return self._failures > 0
+
     def prod(self) -> None:
         """Look now rather than at the next tick."""
         self._prodded.set()

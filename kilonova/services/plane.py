@@ -87,6 +87,11 @@ class Plane:
         return self._parts.conductor
 
     @property
+    def troubles(self) -> list[str]:
+        """The names of the loops that fail at the moment, as when a disk is full; their errors are in the log."""
+        return [loop.name for loop in self._loops if loop.is_failing]
+
+    @property
     def reads_inline(self) -> bool:
         """Whether a read of one record costs less than a change of threads."""
         return self.database.is_embedded
