@@ -90,7 +90,9 @@ def health(plane: Plane) -> Reply:
         {
             "database": _check("pass"),
             "journal:pending": _check("pass", observedValue=waiting, observedUnit="rows"),
-            "services:up": _check(services_state, observedValue=sum(is_up.values()), observedUnit=f"of {len(services)}"),
+            "services:up": _check(
+                services_state, observedValue=sum(is_up.values()), observedUnit=f"of {len(services)}"
+            ),
             "loops:failing": _check(loops_state, observedValue=plane.troubles),
         },
     )
