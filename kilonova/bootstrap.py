@@ -294,6 +294,7 @@ def _plane(ground: _Ground, drivers: Sequence[tuple[str, Driver]]) -> Plane:
             shown=shown_settings(settings),
             host=settings.DEFAULT.host,
             chores=[_forgetting_tokens(ground)],
+            safe=safe,
         )
     )
 

@@ -6,8 +6,8 @@ else wrote the same server in the same moment, the request is judged again by th
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
 
 from kilonova.bus import CONDUCTOR, Bus, host_topic
 from kilonova.domain.changes import Change, Phase
@@ -20,6 +20,7 @@ from kilonova.domain.states import TaskState, VmState
 from kilonova.domain.transitions import accepted, finished, refusal
 from kilonova.services.at_once import AT_ONCE
 from kilonova.services.orders import Draft, ServerOrder, check_fit, check_place, drafts_of, flavor_of, key_data_of
+from kilonova.services.preparing import ImageFinder, Preparation
 from kilonova.services.settings import QuotaSettings, ServiceSettings
 from kilonova.store import changes, fleet, instances, ledger, server_groups
 from kilonova.store.database import Database, Transaction
@@ -35,16 +36,17 @@ _GONE: Final = frozenset({TaskState.DELETING, TaskState.SOFT_DELETING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerUpdate:
-    """What an owner changes of a server at once: fields of ``Instance`` that describe it, with their new values."""
+    """What an owner changes of a server at once: fields of ``Instance`` that describe it, with their new values.
 
-    changes: Mapping[str, Any]
+    ``derived`` gives more of them, for the server as it is by then; it may refuse by raising.
+    """
 
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    derived: Callable[[Instance], Mapping[str, Any]] | None = None
 
-class ImageFinder(Protocol):
-    """Where images are looked up on behalf of a project."""
-
-    def find_image(self, image_id: str, *, project_id: str | None) -> Image | None:
-        """The image if the project may see it, else None."""
+    def of(self, instance: Instance) -> Mapping[str, Any]:
+        """The new values for this server."""
+        return self.changes if self.derived is None else {**self.changes, **self.derived(instance)}
 
 
 class Servers:
@@ -55,7 +57,7 @@ class Servers:
         database: Database,
         bus: Bus,
         clock: Clock,
-        images: ImageFinder,
+        preparation: Preparation,
         *,
         settings: ServiceSettings,
         quota: QuotaSettings,
@@ -63,7 +65,7 @@ class Servers:
         self._database = database
         self._bus = bus
         self._clock = clock
-        self._images = images
+        self._preparation = preparation
         self._settings = settings
         self._quota = quota
 
@@ -103,7 +105,8 @@ class Servers:
                 raise refused
             if operation.runs is Runs.API:
                 return self._do_at_once(request, current, operation, parameters)
-            return self._accept(request, current, operation, parameters)
+            prepared, told = self._preparation.prepare(operation, current, parameters)
+            return self._accept(request, current, operation, told, prepared=prepared)
 
         return self._on_latest(instance, attempt)
 
@@ -134,7 +137,7 @@ class Servers:
 
         def attempt(current: Instance) -> Instance:
             now = self._clock()
-            changed = current._replace(**wanted.changes, updated_at=now)
+            changed = current._replace(**wanted.of(current), updated_at=now)
             return self._save(Change(before=current, after=changed, request=request, occurred_at=now))
 
         return self._on_latest(instance, attempt)
@@ -152,7 +155,7 @@ class Servers:
     def _image(self, order: ServerOrder) -> Image:
         if not order.image_id:
             raise Invalid("Block Device Mapping is Invalid: Kilonova has no volumes; name an image to boot from.")
-        image = self._images.find_image(order.image_id, project_id=order.project_id)
+        image = self._preparation.images.find_image(order.image_id, project_id=order.project_id)
         if image is None:
             raise Invalid(f"Image {order.image_id} could not be found.")
         if image.status != "active":
@@ -200,13 +203,19 @@ class Servers:
         return changes.save(tx, change).instance
 
     def _accept(
-        self, request: Request, instance: Instance, operation: Operation, parameters: Mapping[str, Any]
+        self,
+        request: Request,
+        instance: Instance,
+        operation: Operation,
+        parameters: Mapping[str, Any],
+        *,
+        prepared: Instance | None = None,
     ) -> Instance:
         now = self._clock()
-        host = instance.host
+        host = instance.host if operation.runs is Runs.AGENT else None
         change = Change(
             before=instance,
-            after=accepted(operation, instance, now=now),
+            after=accepted(operation, prepared or instance, now=now),
             request=request,
             occurred_at=now,
             operation=operation,
@@ -237,7 +246,7 @@ class Servers:
         def work(tx: Transaction) -> Instance:
             opened = changes.save(tx, opening)
             if operation.name == "reset_state":
-                ledger.close_actions(tx.connection, instance.uuid, now=now, but=opened.action_id)
+                ledger.close_actions(tx, instance.uuid, now=now, but=opened.action_id)
             ending = replace(
                 opening,
                 before=opened.instance,
@@ -281,7 +290,7 @@ class Servers:
         def work(tx: Transaction) -> None:
             # The instance's row first, then its actions and its claim: whoever writes takes them in this order.
             opened = changes.save(tx, opening)
-            ledger.close_actions(tx.connection, instance.uuid, now=now, but=opened.action_id)
+            ledger.close_actions(tx, instance.uuid, now=now, but=opened.action_id)
             ending = replace(
                 opening,
                 before=opened.instance,

@@ -1,10 +1,13 @@
 """``POST /servers/{id}/action``: one route a key, most of them made from the table of operations (contract §6.6)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from kilonova.api.call import Call
-from kilonova.api.routes import Route, route
+from kilonova.api.resources.server_remaking import change_password, rebuild, rescue
+from kilonova.api.resources.server_views import REBUILT
+from kilonova.api.routes import One, Route, route
 from kilonova.api.schemas import servers as schemas
 from kilonova.api.schemas.validation import Schema
 from kilonova.domain.operations import REQUESTED, Operation
@@ -51,10 +54,10 @@ def console_output(call: Call) -> dict[str, str]:
 
 def _of_operation(key: str, operations: tuple[Operation, ...]) -> Route:
     first = operations[0]
-    return route(
+    made = route(
         "POST",
         _PATH,
-        _act(operations),
+        _SPECIAL.get(key) or _act(operations),
         policy=first.policy,
         action=key,
         since=first.since,
@@ -62,8 +65,14 @@ def _of_operation(key: str, operations: tuple[Operation, ...]) -> Route:
         status=first.status,
         body=schemas.of_action(key),
     )
+    return replace(made, returns=One(shape=REBUILT)) if key == "rebuild" else made
 
 
+_SPECIAL: Final[dict[str, Callable[[Call], Any]]] = {
+    "rebuild": rebuild,
+    "rescue": rescue,
+    "changePassword": change_password,
+}
 _KEYS: Final = dict.fromkeys(key for key, _ in REQUESTED)
 
 ROUTES: Final = (

@@ -1,6 +1,7 @@
 """What hangs below a server and is data only: metadata, tags, addresses (contract §11.9)."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from kilonova.api.routes import Route, route
 from kilonova.api.schemas.types import METADATA, NOTHING, TAG, body, the
 from kilonova.api.shape import raw
 from kilonova.domain.errors import Conflict, Invalid, NotFound
+from kilonova.domain.model import Instance
 from kilonova.domain.states import VmState
 from kilonova.services.servers import ServerUpdate
 
@@ -29,17 +31,17 @@ def metadata(call: Call) -> dict[str, Any]:
 def metadata_item(call: Call) -> dict[str, Any]:
     """``GET /servers/{id}/metadata/{key}``."""
     key = call.params["key"]
-    return {"meta": {key: _item(call, key)}}
+    return {"meta": {key: _item(call.server, key)}}
 
 
 def metadata_merge(call: Call) -> dict[str, Any]:
     """``POST /servers/{id}/metadata``: these items are added, or take the place of those with the same key."""
-    return {"metadata": _keep_metadata(call, {**call.server.metadata, **call.body["metadata"]})}
+    return {"metadata": _keep_metadata(call, lambda server: {**server.metadata, **call.body["metadata"]})}
 
 
 def metadata_replace(call: Call) -> dict[str, Any]:
     """``PUT /servers/{id}/metadata``: these items and no others."""
-    return {"metadata": _keep_metadata(call, call.body["metadata"])}
+    return {"metadata": _keep_metadata(call, lambda _: call.body["metadata"])}
 
 
 def metadata_put(call: Call) -> dict[str, Any]:
@@ -47,15 +49,19 @@ def metadata_put(call: Call) -> dict[str, Any]:
     wanted = call.body["meta"]
     if set(wanted) != {call.params["key"]}:
         raise Invalid("Request body and URI mismatch")
-    _keep_metadata(call, {**call.server.metadata, **wanted})
+    _keep_metadata(call, lambda server: {**server.metadata, **wanted})
     return {"meta": wanted}
 
 
 def metadata_delete(call: Call) -> None:
     """``DELETE /servers/{id}/metadata/{key}``."""
     key = call.params["key"]
-    _item(call, key)
-    _keep_metadata(call, {name: value for name, value in call.server.metadata.items() if name != key})
+
+    def less(server: Instance) -> dict[str, str]:
+        _item(server, key)
+        return {name: value for name, value in server.metadata.items() if name != key}
+
+    _keep_metadata(call, less, "delete metadata")
 
 
 def tags(call: Call) -> dict[str, Any]:
@@ -66,39 +72,50 @@ def tags(call: Call) -> dict[str, Any]:
 def tags_replace(call: Call) -> dict[str, Any]:
     """``PUT /servers/{id}/tags``: these tags and no others."""
     kept = sorted(set(call.body["tags"]))
-    _keep_tags(call, kept)
+    _keep_tags(call, lambda _: kept)
     return {"tags": kept}
 
 
 def tags_delete(call: Call) -> None:
     """``DELETE /servers/{id}/tags``."""
-    _keep_tags(call, [])
+    _keep_tags(call, lambda _: [], "delete tags")
 
 
 def tag(call: Call) -> None:
     """``GET /servers/{id}/tags/{tag}``: whether it is there."""
-    if call.params["tag"] not in _tags(call):
+    if call.params["tag"] not in _tags(call.server):
         raise NotFound(f"Server {call.server.uuid} has no tag '{call.params['tag']}'")
 
 
 def tag_put(call: Call) -> Accepted:
     """``PUT /servers/{id}/tags/{tag}``: 201 where it is new, 204 where it was there (contract §11.9)."""
-    wanted, found = call.params["tag"], _tags(call)
-    if len(found) >= _MOST_TAGS:
-        raise Invalid(f"The number of tags exceeded the per-server limit {_MOST_TAGS}")
-    _check_tag(wanted)
-    if wanted in found:
+    wanted = call.params["tag"]
+
+    def more(server: Instance) -> list[str]:
+        found = _tags(server)
+        if len(found) >= _MOST_TAGS:
+            raise Invalid(f"The number of tags exceeded the per-server limit {_MOST_TAGS}")
+        _check_tag(wanted)
+        return sorted({*found, wanted})
+
+    _check_state(call.server, "update tags")
+    if more(call.server) == _tags(call.server):
         return Accepted(status=204)
-    _keep_tags(call, sorted([*found, wanted]))
+    _keep_tags(call, more)
     return Accepted(status=201, location=call.links.to(f"servers/{call.server.uuid}/tags/{quote(wanted)}"))
 
 
 def tag_delete(call: Call) -> None:
     """``DELETE /servers/{id}/tags/{tag}``."""
-    wanted, found = call.params["tag"], _tags(call)
-    if wanted not in found:
-        raise NotFound(f"Instance {call.server.uuid} has no tag '{wanted}'")
-    _keep_tags(call, [each for each in found if each != wanted])
+    wanted = call.params["tag"]
+
+    def less(server: Instance) -> list[str]:
+        found = _tags(server)
+        if wanted not in found:
+            raise NotFound(f"Instance {server.uuid} has no tag '{wanted}'")
+        return [each for each in found if each != wanted]
+
+    _keep_tags(call, less, "delete tags")
 
 
 def addresses(call: Call) -> dict[str, Any]:
@@ -114,15 +131,15 @@ def addresses_of_network(call: Call) -> dict[str, Any]:
     return {label: found[label]}
 
 
-def _item(call: Call, key: str) -> str:
-    found = call.server.metadata
+def _item(server: Instance, key: str) -> str:
+    found = server.metadata
     if key not in found:
         raise NotFound("Metadata item was not found")
     return found[key]
 
 
-def _tags(call: Call) -> list[str]:
-    found: list[str] = json.loads(call.server.tags_json)
+def _tags(server: Instance) -> list[str]:
+    found: list[str] = json.loads(server.tags_json)
     return found
 
 
@@ -133,21 +150,44 @@ def _check_tag(wanted: str) -> None:
         raise Invalid(f"Tag '{wanted}' is invalid. It must be a non empty string without characters '/' and ','")
 
 
-def _keep_metadata(call: Call, kept: dict[str, str]) -> dict[str, str]:
-    check_metadata(call, kept)
-    _keep(call, "update metadata", metadata_json=kept)
-    return kept
+def _keep_metadata(
+    call: Call, wanted: Callable[[Instance], dict[str, str]], what: str = "update metadata"
+) -> dict[str, str]:
+    """Keep what the metadata becomes; a lock forbids it to all but administrators (contract §11.9)."""
+
+    def kept(server: Instance) -> dict[str, str]:
+        if server.locked_by and not call.is_admin:
+            raise Conflict(f"Instance {server.uuid} is locked")
+        _check_state(server, what)
+        found = wanted(server)
+        check_metadata(call, found)
+        return found
+
+    return dict(_keep(call, "metadata_json", kept).metadata)
 
 
-def _keep_tags(call: Call, kept: list[str]) -> None:
-    _keep(call, "update tags", tags_json=kept)
+def _keep_tags(call: Call, wanted: Callable[[Instance], list[str]], what: str = "update tags") -> None:
+    """Keep what the tags become; a lock does not matter to them."""
+
+    def kept(server: Instance) -> list[str]:
+        _check_state(server, what)
+        return wanted(server)
+
+    _keep(call, "tags_json", kept)
 
 
-def _keep(call: Call, what: str, **documents: object) -> None:
-    if call.server.vm_state not in _WRITABLE:
-        raise Conflict(f"Cannot '{what}' instance {call.server.uuid} while it is in vm_state {call.server.vm_state}")
-    changes = {name: json.dumps(value, separators=(",", ":")) for name, value in documents.items()}
-    call.plane.update_server(call.request, call.server, ServerUpdate(changes=changes))
+def _check_state(server: Instance, what: str) -> None:
+    if server.vm_state not in _WRITABLE:
+        raise Conflict(f"Cannot '{what}' instance {server.uuid} while it is in vm_state {server.vm_state}")
+
+
+def _keep(call: Call, field: str, wanted: Callable[[Instance], object]) -> Instance:
+    """Work out a document from the server as it is when it is written, so that no other request's part is lost."""
+
+    def derived(server: Instance) -> dict[str, str]:
+        return {field: json.dumps(wanted(server), separators=(",", ":"))}
+
+    return call.plane.update_server(call.request, call.server, ServerUpdate(derived=derived))
 
 
 _ITEM: Final = {"type": "object", "patternProperties": METADATA["patternProperties"], "minProperties": 1}

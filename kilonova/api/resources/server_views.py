@@ -45,6 +45,13 @@ class ServerView:
     sees_host_status: bool
 
 
+@dataclass(slots=True, kw_only=True)
+class RebuiltView(ServerView):
+    """With the password, which is told once; None where passwords are not told."""
+
+    admin_pass: str | None
+
+
 def view_of(call: Call, servers: Sequence[Instance]) -> ServerView:
     """The view for these servers: the newest faults of those that show one, and the states of their hosts."""
     sees_host_status = call.may(_HOST_STATUS)
@@ -291,6 +298,15 @@ UPDATED: Final = Shape(
     *_LATEST,
 )
 """A server after a change: in part until 2.74, then in full."""
+
+REBUILT: Final = Shape(
+    "server",
+    *UPDATED.without("server", "OS-EXT-SRV-ATTR:user_data", "key_name").fields,
+    field("key_name", "key_name", since="2.54"),
+    field("user_data", "user_data", since="2.57"),
+    field("adminPass", lambda _, view: ABSENT if view.admin_pass is None else view.admin_pass),
+)
+"""A server that is being rebuilt: as after a change, and what only its owner is told (contract §6.3, column R)."""
 
 CREATED: Final = Shape(
     "server",

@@ -80,11 +80,10 @@ def create(call: Call) -> Accepted:
     server = call.plane.create_server(call.request, order)
     if truth(wanted.get("return_reservation_id", False)):
         return Accepted(body=Plain({"reservation_id": server.reservation_id}))
-    shows_password = call.plane.settings.enable_instance_password
     ordered = Ordered(
         server=server,
         security_groups=[{"name": name} for name in order.security_groups],
-        admin_pass=(wanted.get("adminPass") or _password()) if shows_password else None,
+        admin_pass=told_password(call, wanted.get("adminPass")),
     )
     return Accepted(body=ordered, location=call.links.to(f"servers/{server.uuid}"))
 
@@ -92,7 +91,7 @@ def create(call: Call) -> Accepted:
 def update(call: Call) -> Shown:
     """``PUT /servers/{id}``: name, description, host name, addresses for access, disk configuration."""
     wanted = call.body["server"]
-    changes = {_UPDATED_FIELDS[key]: _stripped(value) for key, value in wanted.items()}
+    changes = {UPDATED_FIELDS[key]: stripped(value) for key, value in wanted.items()}
     if changes.get("access_ip_v6"):
         changes["access_ip_v6"] = _compressed(changes["access_ip_v6"])
     server = call.plane.update_server(call.request, call.server, ServerUpdate(changes=changes))
@@ -104,7 +103,7 @@ def delete(call: Call) -> None:
     call.plane.delete_server(call.request, call.server, may_override_lock=call.is_admin)
 
 
-_UPDATED_FIELDS: Final = {
+UPDATED_FIELDS: Final = {
     "name": "display_name",
     "description": "display_description",
     "hostname": "hostname",
@@ -112,10 +111,16 @@ _UPDATED_FIELDS: Final = {
     "accessIPv6": "access_ip_v6",
     "OS-DCF:diskConfig": "disk_config",
 }
+"""The keys of a body that describe a server, and the fields of its record."""
 
 
 def _uuid(server: Instance) -> str:
     return server.uuid
+
+
+def told_password(call: Call, wanted: str | None) -> str | None:
+    """The password that a reply tells, once: the wanted one or a new one; None where the settings forbid it."""
+    return (wanted or _password()) if call.plane.settings.enable_instance_password else None
 
 
 def _password() -> str:
@@ -127,7 +132,8 @@ def _compressed(address: str) -> str:
     return str(IPv6Address(address)) if address else ""
 
 
-def _stripped(value: Any) -> Any:
+def stripped(value: Any) -> Any:
+    """A text without the blanks around it; all else as it is."""
     return value.strip() if isinstance(value, str) else value
 
 
@@ -143,7 +149,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         user_id=call.caller.user_id,
         image_id=wanted.get("imageRef") or None,
         metadata=wanted.get("metadata", {}),
-        description=_stripped(wanted.get("description")),
+        description=stripped(wanted.get("description")),
         hostname=wanted.get("hostname"),
         availability_zone=zone,
         host=host,

@@ -202,6 +202,33 @@ REBOOT: Final = action(
 RESET_STATE: Final = action(
     "os-resetState", the({"state": {"type": "string", "enum": ["active", "error"]}}, required=("state",))
 )
+CHANGE_PASSWORD: Final = action("changePassword", the({"adminPass": {"type": "string"}}, required=("adminPass",)))
+RESCUE: Final = action(
+    "rescue", {**the({"adminPass": {"type": "string"}, "rescue_image_ref": IMAGE_REF}), "type": ["object", "null"]}
+)
+_REBUILD: Final[tuple[Param, ...]] = (
+    param("name", NAME),
+    param("imageRef", IMAGE_REF),
+    param("adminPass", {"type": "string"}),
+    param("metadata", METADATA),
+    param("preserve_ephemeral", BOOLEAN),
+    param("OS-DCF:diskConfig", DISK_CONFIG),
+    param("accessIPv4", _ADDRESS),
+    param("accessIPv6", _ADDRESS_6),
+    param("personality", _FILES, until="2.56"),
+    param("description", DESCRIPTION, since="2.19"),
+    param("key_name", {**NAME, "type": ["string", "null"]}, since="2.54"),
+    param("user_data", {**_USER_DATA, "type": ["string", "null"]}, since="2.57"),
+    param("trusted_image_certificates", _CERTIFICATES, since="2.63"),
+    param("hostname", HOSTNAME, since="2.90", until="2.93"),
+    param("hostname", FQDN, since="2.94"),
+)
+REBUILD: Final[Versioned[Schema | None]] = Versioned(
+    *(
+        (str(version), Schema(action("rebuild", the(_at(_REBUILD, version), required=("imageRef",)))))
+        for version in _edges(_REBUILD)
+    )
+)
 CONSOLE_OUTPUT: Final = action(
     "os-getConsoleOutput",
     the({"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]{1,9}$", "minimum": -1}}),
@@ -210,12 +237,20 @@ NULL_ACTIONS: Final = frozenset({"trigger_crash_dump"})
 """Actions whose value must be null. Others are documented so, but Nova takes anything, and clients send ``{}``."""
 
 
+_FIXED: Final[dict[str, Json]] = {
+    "reboot": REBOOT,
+    "os-resetState": RESET_STATE,
+    "changePassword": CHANGE_PASSWORD,
+    "rescue": RESCUE,
+}
+
+
 def of_action(key: str) -> Versioned[Schema | None]:
     """The schema of an action by its key."""
-    if key == "reboot":
-        return Versioned(("2.1", Schema(REBOOT)))
-    if key == "os-resetState":
-        return Versioned(("2.1", Schema(RESET_STATE)))
+    if key == "rebuild":
+        return REBUILD
+    if key in _FIXED:
+        return Versioned(("2.1", Schema(_FIXED[key])))
     if key in NULL_ACTIONS:
         return Versioned(("2.1", Schema(action(key, _NULL))))
     if key == "lock":
