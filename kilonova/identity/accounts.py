@@ -8,6 +8,7 @@ from uuid import uuid4
 from kilonova.domain.accounts import Domain, Group, Project, Role, User
 from kilonova.domain.errors import Forbidden, Invalid, NotFound, NotSupported
 from kilonova.identity.bodies import (
+    SHORT,
     Body,
     changes_in,
     extra_in,
@@ -71,7 +72,7 @@ class Accounts:
         refuse_options(wanted)
         domain = Domain(
             id=uuid4().hex,
-            name=name_in(wanted),
+            name=name_in(wanted, SHORT),
             description=text_in(wanted, "description") or "",
             enabled=flag_in(wanted, "enabled"),
             extra_json=extra_in(wanted, _OF_ALL),
@@ -84,7 +85,7 @@ class Accounts:
         refuse_options(wanted)
         domain = self.get_domain(domain_id)
         extra = extra_in(wanted, _OF_ALL, domain.extra_json)
-        changed = replace(domain, **changes_in(wanted, ("description",)), extra_json=extra)
+        changed = replace(domain, **changes_in(wanted, ("description",), longest_name=SHORT), extra_json=extra)
         if domain_id == DEFAULT_DOMAIN and not changed.enabled:
             raise Forbidden("The default domain cannot be disabled: its administrator could not enable it again.")
         self._records.update_domain(changed)
@@ -106,7 +107,7 @@ class Accounts:
         project = Project(
             id=uuid4().hex,
             domain_id=self._domain(wanted),
-            name=name_in(wanted),
+            name=name_in(wanted, SHORT),
             description=text_in(wanted, "description") or "",
             enabled=flag_in(wanted, "enabled"),
             tags_json=tags_in(wanted),
@@ -120,7 +121,7 @@ class Accounts:
         refuse_options(wanted)
         project = self.get_project(project_id)
         refuse_moving(wanted, project.domain_id)
-        changes = changes_in(wanted, ("description",))
+        changes = changes_in(wanted, ("description",), longest_name=SHORT)
         if "tags" in wanted:
             changes["tags_json"] = tags_in(wanted)
         changed = replace(project, **changes, extra_json=extra_in(wanted, _OF_PROJECTS, project.extra_json))
@@ -185,7 +186,9 @@ class Accounts:
     def create_group(self, wanted: Body) -> Group:
         """A new group, empty. Conflict where the name is taken."""
         description = text_in(wanted, "description") or ""
-        group = Group(id=uuid4().hex, domain_id=self._domain(wanted), name=name_in(wanted), description=description)
+        group = Group(
+            id=uuid4().hex, domain_id=self._domain(wanted), name=name_in(wanted, SHORT), description=description
+        )
         self._records.add_group(group)
         return group
 
@@ -193,8 +196,8 @@ class Accounts:
         """Change a group's name or description."""
         group = self.get_group(group_id)
         refuse_moving(wanted, group.domain_id)
-        changes = changes_in({key: wanted[key] for key in ("name", "description") if key in wanted}, ("description",))
-        changed = replace(group, **changes)
+        named = {key: wanted[key] for key in ("name", "description") if key in wanted}
+        changed = replace(group, **changes_in(named, ("description",), longest_name=SHORT))
         self._records.update_group(changed)
         return changed
 

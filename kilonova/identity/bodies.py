@@ -13,9 +13,13 @@ _MOST_EXTRA_BYTES: Final = 60_000  # a TEXT column of MariaDB has 65,535
 _MOST_TAGS: Final = 80
 
 
-def name_in(wanted: Body) -> str:
-    """The name, which has to be there. Invalid where it is not a string of 1 to 255 characters."""
-    name = text_in(wanted, "name")
+SHORT: Final = 64
+"""The most characters of a domain's, a project's and a group's name."""
+
+
+def name_in(wanted: Body, most: int = _MOST_TEXT) -> str:
+    """The name, which has to be there. Invalid where it is not a string of 1 to ``most`` characters."""
+    name = text_in(wanted, "name", most)
     if name is None:
         raise Invalid("Invalid input for field 'name': None is not of type 'string'")
     if not name.strip():
@@ -23,13 +27,13 @@ def name_in(wanted: Body) -> str:
     return name
 
 
-def text_in(wanted: Body, key: str) -> str | None:
+def text_in(wanted: Body, key: str, most: int = _MOST_TEXT) -> str | None:
     """A text, None where it is absent or null."""
     value = wanted.get(key)
     if value is not None and not isinstance(value, str):
         raise Invalid(f"Invalid input for field '{key}': {value!r} is not of type 'string'")
-    if value is not None and len(value) > _MOST_TEXT:
-        raise Invalid(f"Invalid input for field '{key}': it is longer than {_MOST_TEXT} characters")
+    if value is not None and len(value) > most:
+        raise Invalid(f"Invalid input for field '{key}': it is longer than {most} characters")
     return value
 
 
@@ -69,13 +73,13 @@ def refuse_options(wanted: Body) -> None:
         raise NotSupported("Resource options are not offered here.")
 
 
-def changes_in(wanted: Body, texts: tuple[str, ...]) -> dict[str, Any]:
+def changes_in(wanted: Body, texts: tuple[str, ...], *, longest_name: int = _MOST_TEXT) -> dict[str, Any]:
     """The fields that a PATCH names, of ``name``, ``enabled`` and the ``texts``; null empties a text."""
     changes: dict[str, Any] = {key: text_in(wanted, key) for key in texts if key in wanted}
     if "description" in changes:
         changes["description"] = changes["description"] or ""
     if "name" in wanted:
-        changes["name"] = name_in(wanted)
+        changes["name"] = name_in(wanted, longest_name)
     if "enabled" in wanted:
         changes["enabled"] = flag_in(wanted, "enabled")
     return changes

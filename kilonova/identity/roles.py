@@ -85,6 +85,8 @@ def _check_implied(call: Call) -> Response:
     call.admin("get_implied_role")
     inference = _named_inference(call)
     call.room.granting.check_implied(inference)
+    if call.request.method == "HEAD":
+        return Response(status_code=204)
     return _one_inference(call, inference, status=200)
 
 

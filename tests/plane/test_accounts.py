@@ -88,6 +88,14 @@ def test_a_user_that_makes_no_sense_is_refused(cloud: Cloud, user: Any) -> None:
     assert cloud.admin()("POST", "/identity/v3/users", json={"user": user}).status_code == 400
 
 
+@pytest.mark.parametrize("noun", ["domain", "project", "group"])
+def test_the_names_of_what_has_members_have_at_most_64_characters(cloud: Cloud, noun: str) -> None:
+    admin = cloud.admin()
+    made = admin("POST", f"/identity/v3/{noun}s", json={noun: {"name": "x" * 64}}).json()[noun]
+    for method, path in (("POST", f"{noun}s"), ("PATCH", f"{noun}s/{made['id']}")):
+        assert admin(method, f"/identity/v3/{path}", json={noun: {"name": "x" * 65}}).status_code == 400
+
+
 def test_a_user_in_an_unknown_domain_is_refused(cloud: Cloud) -> None:
     body = {"user": {"name": "x", "domain_id": "nowhere"}}
     assert cloud.admin()("POST", "/identity/v3/users", json=body).status_code == 404
