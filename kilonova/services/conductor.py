@@ -143,7 +143,7 @@ class Conductor:
             done = done._replace(task_state=None if done.is_deleted else awaited(tx, action, instance))
             changes.save(tx, _change(report, action, instance, done, now=now))
             if done.is_deleted:
-                ledger.close_actions(tx.connection, instance.uuid, now=now, but=action.id)
+                ledger.close_actions(tx, instance.uuid, now=now, but=action.id)
 
     def _failed(self, report: PhaseReport, action: InstanceAction, instance: Instance) -> None:
         failure = report.failure

@@ -85,7 +85,7 @@ class Janitor:
         with self._database.transaction() as tx:
             instance = instances.find_instance(tx.connection, action.instance_uuid)
             if instance is None:
-                ledger.close_actions(tx.connection, action.instance_uuid, now=now)
+                ledger.close_actions(tx, action.instance_uuid, now=now)
                 return
             failure = Failure(
                 cause=FaultCause.INTERRUPTED,

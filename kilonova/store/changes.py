@@ -19,10 +19,6 @@ _INSERT: Final = instances.insert()
 _COMPARE_AND_SWAP: Final = instances.update().where(
     instances.c.uuid == bindparam("read_uuid"), instances.c.generation == bindparam("read_generation")
 )
-_NOT_TOLD: Final = frozenset({"user_data"})
-"""What no snapshot has: it is large, and may have secrets."""
-
-
 _ENDS: Final = frozenset({Phase.END, Phase.ERROR})
 
 
@@ -92,14 +88,14 @@ def _announce(tx: Transaction, change: Change, instance: Instance, action_id: in
         cause=change.cause,
         request=change.request,
         occurred_at=change.occurred_at,
-        snapshot={name: value for name, value in row.items() if name not in _NOT_TOLD},
+        snapshot={name: value for name, value in row.items() if name not in journal.NOT_TOLD},
         previous=None if change.before is None else _differences(_row(change.before), row),
         facts=_facts(change, action_id),
     )
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in before.items() if value != after[name] and name not in _NOT_TOLD}
+    return {name: value for name, value in before.items() if value != after[name] and name not in journal.NOT_TOLD}
 
 
 def _facts(change: Change, action_id: int | None) -> dict[str, Any]:

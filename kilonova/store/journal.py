@@ -20,6 +20,8 @@ from kilonova.store.schema import journal, journal_head
 
 _INSERT: Final = journal.insert()
 _NOTHING: Final = "{}"
+NOT_TOLD: Final = frozenset({"user_data"})
+"""What no snapshot of an instance has: it is large, and may have secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,18 @@
 """The ledger: what was asked of each server, how far it came, and why it failed. An open action is pending work."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, select
 
-from kilonova.domain.changes import Change, Phase
+from kilonova.domain.changes import Cause, Change, Phase
 from kilonova.domain.errors import NotFound, StaleRecord
-from kilonova.domain.model import Fault, InstanceAction, InstanceEvent, Instant, after
+from kilonova.domain.model import Fault, InstanceAction, InstanceEvent, Instant, Request, after
 from kilonova.domain.operations import Operation
+from kilonova.store import journal
 from kilonova.store.database import Transaction
 from kilonova.store.rows import many, one
-from kilonova.store.schema import instance_actions, instance_events, instance_faults
+from kilonova.store.schema import instance_actions, instance_events, instance_faults, instances
 
 _MESSAGE_LENGTH: Final = 255
 _RESULTS: Final = {Phase.END: "Success", Phase.ERROR: "Error"}
@@ -24,6 +25,12 @@ _INSERT_EVENT: Final = instance_events.insert()
 _UPDATE_EVENT: Final = instance_events.update().where(instance_events.c.id == bindparam("of_event"))
 _OPEN_EVENT: Final = select(func.max(instance_events.c.id)).where(
     instance_events.c.action_id == bindparam("of_action"), instance_events.c.finished_at.is_(None)
+)
+
+_SNAPSHOT: Final = (
+    select(*(column for column in instances.c if column.name not in journal.NOT_TOLD))
+    .where(instances.c.uuid == bindparam("of_instance"))
+    .with_for_update(key_share=True)
 )
 
 
@@ -180,20 +187,57 @@ def assign_action(connection: Connection, action_id: int, *, host: str | None) -
     )
 
 
-def close_actions(connection: Connection, instance_uuid: str, *, now: Instant, but: int | None = None) -> None:
-    """Close every open action of an instance, save one, with what runs of it: nobody will carry it out any more."""
-    actions, events = instance_actions, instance_events
-    mine = select(actions.c.id).where(actions.c.instance_uuid == instance_uuid, _is_open)
-    if but is not None:
-        mine = mine.where(actions.c.id != but)
-    ids = connection.scalars(mine).all()
-    if not ids:
+def close_actions(tx: Transaction, instance_uuid: str, *, now: Instant, but: int | None = None) -> None:
+    """Close every open action of an instance, save one, with what runs of it: nobody will carry it out any more.
+
+    Each that is closed is told in the journal, with the request that it had to give way to. The instance is locked
+    first, as by everybody who writes it.
+    """
+    connection, actions, events = tx.connection, instance_actions, instance_events
+    snapshot = connection.execute(_SNAPSHOT, {"of_instance": instance_uuid}).mappings().first()
+    mine = _of_instance(instance_uuid).where(_is_open).order_by(actions.c.id)
+    open_ones = many(connection, InstanceAction, mine if but is None else mine.where(actions.c.id != but))
+    if snapshot is None or not open_ones:
         return
+    ids = [action.id for action in open_ones]
     ending = {"finished_at": now, "result": _RESULTS[Phase.ERROR]}
     running = (events.c.action_id.in_(ids), events.c.finished_at.is_(None))
     connection.execute(events.update().where(*running).values(**ending))
     closing = {**ending, "message": "Error", "updated_at": now, "owner": None, "lease_until": None}
     connection.execute(actions.update().where(actions.c.id.in_(ids), _is_open).values(**closing))
+    closer = None if but is None else find_action(connection, but)
+    for action in open_ones:
+        _announce_closed(tx, action, snapshot, closer, now)
+
+
+def _announce_closed(
+    tx: Transaction, action: InstanceAction, snapshot: Mapping[Any, Any], closer: InstanceAction | None, now: Instant
+) -> None:
+    facts = {
+        "action_id": action.id,
+        "host": action.host,
+        "closes_action": True,
+        "closed_by": closer and closer.request_id,
+    }
+    journal.append(
+        tx,
+        kind="instance",
+        key=action.instance_uuid,
+        project_id=snapshot["project_id"],
+        operation=action.operation,
+        phase=Phase.ERROR,
+        cause=Cause.RECONCILED,
+        request=Request(
+            request_id=action.request_id,
+            user_id=action.user_id,
+            project_id=action.project_id,
+            received_at=action.started_at,
+        ),
+        occurred_at=now,
+        snapshot=dict(snapshot),
+        previous={},
+        facts=facts,
+    )
 
 
 def latest_faults(connection: Connection, uuids: Collection[str]) -> dict[str, Fault]:

@@ -1,6 +1,8 @@
 import pytest
 
+from kilonova.domain.changes import Cause, Phase
 from kilonova.domain.errors import NotFound
+from kilonova.store import journal
 from kilonova.store.database import Database
 from kilonova.store.ledger import (
     assign_action,
@@ -113,8 +115,8 @@ def test_closing_what_nobody_will_carry_out_spares_one(database: Database) -> No
     delete = Story(database, create.instance, "delete").accept(at(2)).start(at(2))
     lease(database, create.action_id, "a", until=10, now=0)
     with database.transaction() as tx:
-        close_actions(tx.connection, create.instance.uuid, now=at(3), but=delete.action_id)
-        close_actions(tx.connection, "nowhere", now=at(3))
+        close_actions(tx, create.instance.uuid, now=at(3), but=delete.action_id)
+        close_actions(tx, "nowhere", now=at(3))
     action = create.action
     assert (action.finished_at, action.result, action.owner) == (at(3), "Error", None)
     assert delete.action.is_open
@@ -126,3 +128,19 @@ def test_closing_what_nobody_will_carry_out_spares_one(database: Database) -> No
         assert not has_open_event(connection, delete.action.id, host="h2")
         assert not has_open_event(connection, create.action.id, host="h1")
         assert len(list_actions(connection, create.instance.uuid)) == 2
+
+
+def test_what_is_closed_for_another_is_told_with_whom_it_gave_way_to(database: Database) -> None:
+    create = Story(database, draft(user_data="secret"), "create").accept().start(at(1))
+    delete = Story(database, create.instance, "delete").accept(at(2))
+    with database.transaction() as tx:
+        close_actions(tx, create.instance.uuid, now=at(3), but=delete.action_id)
+    journal.sequence(database)
+    with database.read() as connection:
+        *_, told = journal.list_entries(connection, after_seq=0, limit=9, kind="instance", key=create.instance.uuid)
+    assert (told.operation, told.phase, told.cause) == ("create", Phase.ERROR, Cause.RECONCILED)
+    assert (told.request_id, told.occurred_at) == (create.request.request_id, at(3))
+    assert told.facts["closed_by"] == delete.request.request_id
+    assert told.facts["action_id"] == create.action_id
+    assert told.snapshot["task_state"] == "deleting"
+    assert "user_data" not in told.snapshot
