@@ -11,6 +11,7 @@ from kilonova.domain.model import Request
 from kilonova.domain.quota import UNLIMITED
 from kilonova.store import journal
 from kilonova.store.database import Transaction
+from kilonova.store.quotas import lock_project
 from kilonova.store.schema_catalog import keypairs
 
 
@@ -50,6 +51,7 @@ def add_keypair(tx: Transaction, keypair: KeyPair, *, limit: int, request: Reque
     """
     row = {name: getattr(keypair, name) for name in keypairs.c.keys() if name != "id"}  # noqa: SIM118  no dictionary
     row["type"] = str(keypair.type)
+    lock_project(tx, keypair.user_id)  # of whom key pairs are counted, not of a project; no two ids are the same
     mine = select(func.count()).where(keypairs.c.user_id == keypair.user_id)
     if limit != UNLIMITED and (tx.connection.scalar(mine) or 0) >= limit:
         raise QuotaExceeded("Quota exceeded, too many key pairs.")

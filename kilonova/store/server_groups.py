@@ -12,6 +12,7 @@ from kilonova.domain.model import Instance, Instant, Request
 from kilonova.domain.quota import UNLIMITED
 from kilonova.store import journal
 from kilonova.store.database import Transaction
+from kilonova.store.quotas import lock_project
 from kilonova.store.schema import instances
 from kilonova.store.schema_catalog import server_group_members as members
 from kilonova.store.schema_catalog import server_groups as groups
@@ -47,6 +48,7 @@ def find_group_uuid(connection: Connection, instance_uuid: str) -> str | None:
 
 def add_server_group(tx: Transaction, group: ServerGroup, *, limit: int, request: Request) -> ServerGroup:
     """Keep a new group; its ``id`` is given here. Raises ``QuotaExceeded`` where the project has ``limit`` of them."""
+    lock_project(tx, group.project_id)
     if limit != UNLIMITED and count_server_groups(tx.connection, group.project_id) >= limit:
         raise QuotaExceeded("Quota exceeded, too many server groups.")
     row = _row(group)

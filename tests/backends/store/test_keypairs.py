@@ -1,5 +1,7 @@
 """Key pairs on every database."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from kilonova.domain.errors import Conflict, Invalid, NotFound, QuotaExceeded
@@ -48,6 +50,18 @@ def test_a_user_has_no_more_key_pairs_than_the_limit(database: Database) -> None
     with pytest.raises(QuotaExceeded, match=r"Quota exceeded, too many key pairs\."):
         _add(database, "b", limit=1)
     _add(database, "a", "u2", limit=1)
+
+
+def test_key_pairs_that_are_added_at_once_do_not_pass_the_limit(database: Database) -> None:
+    def try_to_add(name: str) -> bool:
+        try:
+            _add(database, name, limit=2)
+        except QuotaExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(try_to_add, "abcdef")) == 2
 
 
 def test_pages_follow_one_another_by_name(database: Database) -> None:

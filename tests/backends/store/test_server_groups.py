@@ -77,6 +77,18 @@ def test_a_project_has_no_more_groups_than_the_limit(database: Database) -> None
         _group(database, limit=1)
 
 
+def test_groups_that_are_made_at_once_do_not_pass_the_limit(database: Database) -> None:
+    def try_to_make(_: int) -> bool:
+        try:
+            _group(database, limit=2)
+        except QuotaExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(try_to_make, range(6))) == 2
+
+
 def test_a_user_has_no_more_servers_in_a_group_than_the_limit(database: Database) -> None:
     group = _group(database)
     first = _member(database, group, limit=1)
