@@ -7,6 +7,7 @@ so a proposal made from a stale snapshot is refused there and the next host on t
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Final
 
 from kilonova.domain.groups import Company
@@ -14,7 +15,7 @@ from kilonova.domain.groups import Company
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What one instance needs of a host. Memory in MiB, disk in GiB; zone and host None for any.
+    """What one instance needs of a host. Memory in MiB, disk in GiB; zone, host and node None for any.
 
     ``company`` is what its server group demands, None where it is in none.
     """
@@ -24,6 +25,7 @@ class Ask:
     disk_gb: int
     availability_zone: str | None = None
     host: str | None = None
+    node: str | None = None
     tried: frozenset[str] = frozenset()
     company: Company | None = None
 
@@ -74,6 +76,11 @@ class Removal:
     filter: str
     lacks: tuple[Lack, ...]
 
+    @property
+    def distance(self) -> float:
+        """How far it is from fitting: the shares of what was asked that are missing, together."""
+        return sum(lack.short / lack.asked if lack.asked else 1.0 for lack in self.lacks)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
@@ -98,6 +105,18 @@ class Decision:
     def chosen(self) -> Weighed | None:
         """The best host, or None where none is left."""
         return self.weighed[0] if self.weighed else None
+
+    def counts(self) -> list[tuple[str, str, int]]:
+        """How many candidates each filter removed for each reason (their first lack), in the filters' order."""
+        found = Counter((removal.filter, removal.lacks[0].reason) for removal in self.removed)
+        return [(name, reason, number) for (name, reason), number in found.items()]
+
+    def nearest(self, most: int) -> list[Removal]:
+        """The removed candidates that came nearest to fitting: past the most filters, and then with the least lack."""
+        order = {name: place for place, (name, _) in enumerate(FILTERS)}
+        return nsmallest(
+            most, self.removed, key=lambda one: (-order.get(one.filter, 0), one.distance, one.host, one.node)
+        )
 
     def summary(self) -> str:
         """One line for the owner, without any host's name.
@@ -139,11 +158,13 @@ def tried_filter(ask: Ask, candidate: Candidate) -> tuple[Lack, ...]:
 
 
 def place_filter(ask: Ask, candidate: Candidate) -> tuple[Lack, ...]:
-    """The zone and the host that were named, if any were."""
+    """The zone, the host and the node that were named, if any were."""
     if ask.availability_zone and candidate.availability_zone != ask.availability_zone:
         return (Lack(dimension="zone", reason=f"outside zone {ask.availability_zone}"),)
     if ask.host and candidate.host != ask.host:
         return (Lack(dimension="host", reason="not the host that was named"),)
+    if ask.node and candidate.node != ask.node:
+        return (Lack(dimension="node", reason="not the node that was named"),)
     return ()
 
 

@@ -1,25 +1,35 @@
-"""Scheduling decisions: kept with their reasons, and told in the journal."""
+"""Scheduling decisions: kept with their reasons, and told in the journal.
+
+What is kept does not grow with the fleet: counts of all candidates by filter and reason, and in full only those that
+came nearest to fitting and those that fitted best.
+"""
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from kilonova.domain.changes import Cause
 from kilonova.domain.model import Instant
-from kilonova.domain.placement import Decision
+from kilonova.domain.placement import Decision, Weighed
 from kilonova.store import journal
-from kilonova.store.database import Transaction
+from kilonova.store.database import Database, Transaction
 from kilonova.store.rows import many
-from kilonova.store.schema import decisions
+from kilonova.store.schema import decisions, instances
+
+_MOST_REMOVED: Final = 20
+_MOST_WEIGHED: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptDecision:
-    """A decision as it was kept; ``document_json`` has all of ``domain.placement.Decision``.
+    """A decision as it was kept.
 
-    ``chosen_host`` and ``chosen_node`` are None where no host was left; ``summary`` is its line for the owner.
+    ``chosen_host`` and ``chosen_node`` are who really took the instance, None where no host was left; ``summary`` is
+    its line for the owner. ``document_json`` has ``ask``; ``counts`` (``filter``, ``reason``, ``count``) of all that
+    were removed; ``removed``, the 20 of them that came nearest to fitting, with all that they lacked; ``fitting``, how
+    many were left; and ``weighed``, the best 10 of those.
     """
 
     id: int
@@ -38,20 +48,33 @@ class KeptDecision:
         return json.loads(self.document_json)  # type: ignore[no-any-return]
 
 
-def add_decision(tx: Transaction, *, instance_uuid: str, request_id: str, decision: Decision, now: Instant) -> None:
-    """Keep one scheduling attempt."""
-    chosen, document = decision.chosen, _document(decision)
+def add_decision(
+    tx: Transaction,
+    *,
+    instance_uuid: str,
+    request_id: str,
+    decision: Decision,
+    now: Instant,
+    chosen: Weighed | None = None,
+) -> int:
+    """Keep one scheduling attempt; returns its id. ``chosen`` is who took the instance, unless that is the best one.
+
+    The journal is told of it without the reasons: they are one look-up by id away.
+    """
+    taken = chosen or decision.chosen
     row = {
         "instance_uuid": instance_uuid,
         "request_id": request_id,
         "decided_at": now,
         "candidates": decision.candidates,
-        "chosen_host": chosen and chosen.host,
-        "chosen_node": chosen and chosen.node,
-        "summary": "" if chosen else decision.summary(),
+        "chosen_host": taken and taken.host,
+        "chosen_node": taken and taken.node,
+        "summary": "" if taken else decision.summary(),
     }
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    tx.connection.execute(decisions.insert().values(**row, document_json=text))
+    text = json.dumps(_document(decision), separators=(",", ":"), ensure_ascii=False)
+    key = tx.connection.execute(decisions.insert().values(**row, document_json=text)).inserted_primary_key
+    if not key:
+        raise RuntimeError("the database gave the new decision no id")
     journal.append(
         tx,
         kind="decision",
@@ -59,8 +82,9 @@ def add_decision(tx: Transaction, *, instance_uuid: str, request_id: str, decisi
         operation="select_destinations",
         cause=Cause.REQUESTED,
         occurred_at=now,
-        snapshot={**row, "document": document},
+        snapshot={"id": key[0], **row},
     )
+    return int(key[0])
 
 
 def list_decisions(connection: Connection, instance_uuid: str) -> list[KeptDecision]:
@@ -69,7 +93,36 @@ def list_decisions(connection: Connection, instance_uuid: str) -> list[KeptDecis
     return many(connection, KeptDecision, mine.order_by(decisions.c.id))
 
 
+def prune(database: Database, *, before: Instant, limit: int = 500) -> int:
+    """Remove up to ``limit`` old decisions, the newest of every living instance excepted; returns how many."""
+    newer = decisions.alias()
+    has_newer = select(newer.c.id).where(
+        newer.c.instance_uuid == decisions.c.instance_uuid, newer.c.id > decisions.c.id
+    )
+    is_over = select(instances.c.id).where(
+        instances.c.uuid == decisions.c.instance_uuid, instances.c.deleted_at.is_not(None)
+    )
+    old = (
+        select(decisions.c.id)
+        .where(decisions.c.decided_at < before, or_(has_newer.exists(), is_over.exists()))
+        .order_by(decisions.c.id)
+        .limit(limit)
+    )
+
+    def work(tx: Transaction) -> int:
+        ids = tx.connection.scalars(old).all()
+        if ids:
+            tx.connection.execute(decisions.delete().where(decisions.c.id.in_(ids)))
+        return len(ids)
+
+    return database.run(work)
+
+
 def _document(decision: Decision) -> dict[str, Any]:
-    document = asdict(decision)
-    document["ask"]["tried"] = sorted(decision.ask.tried)
-    return document
+    return {
+        "ask": {**asdict(decision.ask), "tried": sorted(decision.ask.tried)},
+        "counts": [{"filter": name, "reason": reason, "count": number} for name, reason, number in decision.counts()],
+        "removed": [asdict(removal) for removal in decision.nearest(_MOST_REMOVED)],
+        "fitting": len(decision.weighed),
+        "weighed": [asdict(weighed) for weighed in decision.weighed[:_MOST_WEIGHED]],
+    }

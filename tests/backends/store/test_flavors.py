@@ -2,10 +2,8 @@ import pytest
 
 from kilonova.domain.errors import Conflict, NotFound
 from kilonova.domain.model import Flavor
-from kilonova.domain.placement import Ask, Candidate, decide
 from kilonova.store import journal
 from kilonova.store.database import Database, Transaction
-from kilonova.store.decisions import add_decision, list_decisions
 from kilonova.store.flavors import (
     add_flavor,
     add_flavor_access,
@@ -19,7 +17,7 @@ from kilonova.store.flavors import (
     seed_flavors,
     update_flavor,
 )
-from tests.backends.store.worlds import NOW, asked, at, kept
+from tests.backends.store.worlds import NOW, asked, at
 
 
 def test_an_empty_store_gets_the_usual_flavors_once(database: Database) -> None:
@@ -88,39 +86,6 @@ def test_a_removed_flavor_is_not_found(database: Database) -> None:
     with database.read() as connection:
         told = journal.list_entries(connection, after_seq=6, limit=9, kind="flavor")
     assert [(entry.key, entry.operation) for entry in told] == [("1", "delete")]
-
-
-def candidate(host: str, vcpus: int) -> Candidate:
-    return Candidate(
-        node_uuid=host,
-        host=host,
-        node=host,
-        availability_zone="nova",
-        is_enabled=True,
-        is_up=True,
-        disabled_reason=None,
-        vcpus_free=vcpus,
-        memory_mb_free=1000,
-        disk_gb_free=10,
-    )
-
-
-def test_decisions_are_kept_with_their_reasons_and_told(database: Database) -> None:
-    uuid = kept(database).uuid
-    ask = Ask(vcpus=2, memory_mb=1, disk_gb=1, tried=frozenset({"b", "a"}))
-    with database.transaction() as tx:
-        for candidates in ([candidate("h1", 4), candidate("h2", 1)], [candidate("h2", 1)]):
-            add_decision(tx, instance_uuid=uuid, request_id="req-1", decision=decide(ask, candidates), now=NOW)
-    with database.read() as connection:
-        first, second = list_decisions(connection, uuid)
-    assert (first.chosen_host, first.candidates, first.summary) == ("h1", 2, "")
-    assert first.document["removed"][0]["lacks"][0]["reason"] == "short of vcpus"
-    assert first.document["ask"]["tried"] == ["a", "b"]
-    assert (second.chosen_host, second.summary) == (None, "1 candidate, short of 1 vcpus (asked 2, free 1)")
-    journal.sequence(database)
-    with database.read() as connection:
-        told = journal.list_entries(connection, after_seq=0, limit=9, kind="decision", key=uuid)
-    assert told[1].snapshot["summary"] == second.summary
 
 
 def test_a_private_flavor_is_there_for_projects_with_access(database: Database) -> None:

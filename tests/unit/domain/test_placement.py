@@ -70,6 +70,7 @@ _ASKS = st.builds(
     disk_gb=st.integers(0, 16),
     availability_zone=st.none() | _ZONES,
     host=st.none() | st.sampled_from(_HOSTS),
+    node=st.none() | st.sampled_from(_HOSTS),
     tried=st.frozensets(st.sampled_from(_HOSTS), max_size=4),
 )
 
@@ -83,6 +84,7 @@ def test_a_host_that_lacks_something_is_never_kept(ask: Ask, fleet: list[Candida
             and candidate.is_enabled
             and candidate.host not in ask.tried
             and ask.host in (None, candidate.host)
+            and ask.node in (None, candidate.node)
             and ask.availability_zone in (None, candidate.availability_zone)
             and ask.vcpus <= max(candidate.vcpus_free, 0)
             and ask.memory_mb <= max(candidate.memory_mb_free, 0)
@@ -195,3 +197,10 @@ def test_a_removed_host_is_told_everything_that_it_lacked_at_the_filter_where_it
     (removal,) = decision.removed
     assert removal.filter == "capacity"
     assert [(lack.dimension, lack.short) for lack in removal.lacks] == [("vcpus", 7), ("memory", 8191), ("disk", 99)]
+
+
+def test_the_nearest_are_those_that_came_farthest_and_lack_least() -> None:
+    fleet = [_down("a"), _candidate("b", vcpus=1), _candidate("c", vcpus=3), _candidate("d", vcpus=3, memory_mb=1)]
+    decision = decide(Ask(vcpus=4, memory_mb=512, disk_gb=1), fleet)
+    assert [removal.host for removal in decision.nearest(3)] == ["c", "b", "d"]
+    assert decision.counts() == [("state", "down", 1), ("capacity", "short of vcpus", 3)]
