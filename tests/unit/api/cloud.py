@@ -115,7 +115,11 @@ class QuietPlane:
         self.at = BEGINNING
         self.bus = MemoryBus()
         self.gallery = OneImage()
-        preparation = Preparation(database, self.gallery, Safe())
+        self.unable: frozenset[str] = frozenset()
+        """Operations that no host's driver does."""
+        preparation = Preparation(
+            database, self.gallery, Safe(), is_able=lambda _, operation: operation.name not in self.unable
+        )
         self.servers = Servers(
             database, self.bus, lambda: self.at, preparation, settings=ServiceSettings(), quota=quota
         )

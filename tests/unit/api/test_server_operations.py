@@ -74,6 +74,34 @@ def test_an_action_that_came_later_is_not_found_and_an_unready_one_says_so(cloud
     assert _task(cloud, uuid) is None
 
 
+def test_what_the_driver_of_a_servers_host_does_not_do_says_so(cloud: ApiCloud) -> None:
+    cloud.plane.unable = frozenset({"change_password", "suspend"})
+    uuid = cloud.boot()
+    reply = _act(cloud, uuid, {"changePassword": {"adminPass": "word"}})
+    assert (reply.status_code, reply.json()["notImplemented"]["message"]) == (501, "Unable to set password on instance")
+    reply = _act(cloud, uuid, {"suspend": None})
+    assert (reply.status_code, reply.json()["notImplemented"]["message"]) == (
+        501,
+        "The server's host cannot do 'suspend'.",
+    )
+    assert _task(cloud, uuid) is None
+    cloud.move(uuid, vm_state=VmState.PAUSED)
+    assert _act(cloud, uuid, {"suspend": None}).status_code == 409
+
+
+@pytest.mark.parametrize("value", [None, {}, {"adminPass": 1}, {"adminPass": "x", "more": 1}])
+def test_a_password_to_be_set_is_a_text(cloud: ApiCloud, value: Any) -> None:
+    assert _act(cloud, cloud.boot(), {"changePassword": value}).status_code == 400
+
+
+def test_a_password_of_a_locked_server_is_refused_as_an_invalid_state(cloud: ApiCloud) -> None:
+    uuid = cloud.boot()
+    cloud.move(uuid, locked_by="owner")
+    reply = _act(cloud, uuid, {"changePassword": {"adminPass": "word"}})
+    text = f"Instance {uuid} is in an invalid state for 'changePassword'"
+    assert (reply.status_code, reply.json()["conflictingRequest"]["message"]) == (409, text)
+
+
 def test_an_action_that_nova_removed_is_gone(cloud: ApiCloud) -> None:
     assert _act(cloud, cloud.boot(), {"resetNetwork": None}).status_code == 410
 
@@ -221,6 +249,36 @@ def test_interfaces_have_the_form_of_a_real_novas_answer(cloud: ApiCloud, versio
     shown = cloud.get(f"{path}/{ours['port_id']}", version=version)
     assert shown == {"interfaceAttachment": ours}
     assert cloud.call("GET", f"{path}/none").status_code == 404
+
+
+def test_metadata_of_a_locked_server_is_its_administrators_and_tags_are_anybodys(cloud: ApiCloud) -> None:
+    uuid = cloud.boot(metadata={"a": "1"})
+    cloud.move(uuid, locked_by="owner")
+    path = f"/servers/{uuid}/metadata"
+    reply = cloud.call("POST", path, {"metadata": {"b": "2"}}, role="member")
+    assert (reply.status_code, reply.json()["conflictingRequest"]["message"]) == (409, f"Instance {uuid} is locked")
+    assert cloud.call("DELETE", path + "/a", role="member").status_code == 409
+    assert cloud.call("DELETE", path + "/a", role="admin").status_code == 204
+    assert cloud.call("PUT", f"/servers/{uuid}/tags/x", version="2.26", role="member").status_code == 201
+
+
+@pytest.mark.parametrize(
+    "method, path, body, what",
+    [
+        ("POST", "/metadata", {"metadata": {"a": "1"}}, "update metadata"),
+        ("DELETE", "/metadata/a", None, "delete metadata"),
+        ("PUT", "/tags/x", None, "update tags"),
+        ("DELETE", "/tags", None, "delete tags"),
+    ],
+)
+def test_what_is_not_written_in_this_state_says_what_it_was(
+    cloud: ApiCloud, method: str, path: str, body: Any, what: str
+) -> None:
+    uuid = cloud.boot(metadata={"a": "1"})
+    cloud.move(uuid, vm_state=VmState.RESCUED)
+    reply = cloud.call(method, f"/servers/{uuid}{path}", body, version="2.26")
+    text = f"Cannot '{what}' instance {uuid} while it is in vm_state rescued"
+    assert (reply.status_code, reply.json()["conflictingRequest"]["message"]) == (409, text)
 
 
 def test_addresses_are_told_without_their_types(cloud: ApiCloud) -> None:
