@@ -37,7 +37,6 @@ class Estate:
         self._kept: dict[str, str] = {}
         self._numbers = count(1)
         self._latest = ""
-        self._given_up: str | None = None
         house.add_person(ORDINARY, "demo", "member")
 
     def filled(self, text: str) -> str:
@@ -70,8 +69,9 @@ class Estate:
 
     def sweep(self) -> None:
         """Remove the servers that a request made or spoiled, so that there is room for the next; all hosts are up."""
-        if self._given_up is not None:
-            self._force_down(self._given_up, is_down=False)
+        for service in self._computes():
+            if service["status"] != "enabled" or service["forced_down"]:
+                self._change_service(service["id"], {"status": "enabled", "forced_down": False})
         kept = set(self._kept.values())
         for server in self.must("GET", "/servers")["servers"]:
             if server["id"] not in kept:
@@ -132,7 +132,9 @@ class Estate:
     def lost_server(self) -> str:
         """A server whose host is given up, until the next request."""
         server = self.other_server()
-        self._force_down(self._host_of(server), is_down=True)
+        host = self._host_of(server)
+        service = next(each["id"] for each in self._computes() if each["host"] == host)
+        self._change_service(service, {"forced_down": True})
         return server
 
     def tagged_server(self) -> str:
@@ -225,16 +227,16 @@ class Estate:
 
     def host(self) -> str:
         """The name of a compute service."""
-        return self._computes()[0]["host"]
+        return str(self._computes()[0]["host"])
 
     def other_host(self) -> str:
         """The name of one where the server that was made last is not."""
         hosts = [each["host"] for each in self._computes()]
-        return next(host for host in hosts if host != self._host_of(self._latest))
+        return next(str(host) for host in hosts if host != self._host_of(self._latest))
 
     def service(self) -> str:
         """The UUID of a compute service."""
-        return self._computes()[0]["id"]
+        return str(self._computes()[0]["id"])
 
     def hypervisor(self) -> str:
         """The UUID of a hypervisor with servers on it."""
@@ -302,7 +304,7 @@ class Estate:
 
     def spare_project(self) -> str:
         """A project whose quota may be changed."""
-        return self._keep("spare_project", lambda: UNKNOWN_UUID.replace("-", ""))
+        return self._keep("spare_project", self._make_project)
 
     def usage_window(self) -> str:
         """Start and end of a day in which servers ran, as query parameters."""
@@ -388,6 +390,12 @@ class Estate:
         self.must("POST", "/os-keypairs", {"keypair": {"name": name, "type": "ssh", "public_key": PUBLIC_KEY}})
         return name
 
+    def _make_project(self) -> str:
+        self.house.add_person("spare", "spare", "member")
+        made = self.house.cloud.identity.records.find_project_by_name("spare", "default")
+        assert made is not None
+        return made.id
+
     def _make_group(self) -> str:
         wanted = {"server_group": {"name": self.fresh("test"), "policy": "soft-anti-affinity"}}
         return str(self.must("POST", "/os-server-groups", wanted)["server_group"]["id"])
@@ -408,17 +416,15 @@ class Estate:
         wanted = {"name": self.fresh("aggregate")}
         return str(self.must("POST", "/os-aggregates", {"aggregate": wanted})["aggregate"]["id"])
 
-    def _computes(self) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = self.must("GET", "/os-services?binary=nova-compute")["services"]
+    def _computes(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.must("GET", "/os-services?binary=nova-compute")["services"]
         return found
 
     def _host_of(self, server: str) -> str:
         return str(self.house.show(server)["OS-EXT-SRV-ATTR:host"])
 
-    def _force_down(self, host: str, *, is_down: bool) -> None:
-        service = next(each["id"] for each in self._computes() if each["host"] == host)
-        self.must("PUT", f"/os-services/{service}", {"forced_down": is_down})
-        self._given_up = host if is_down else None
+    def _change_service(self, service: str, changes: dict[str, Any]) -> None:
+        self.must("PUT", f"/os-services/{service}", changes)
 
     def _hypervisor(self, key: str, version: str) -> str:
         name = self.house.show(self.server())["OS-EXT-SRV-ATTR:hypervisor_hostname"]

@@ -27,6 +27,8 @@ REFUSED: Final[dict[str, tuple[int, str]]] = {
     "os-hypervisors/v2.53/hypervisors-uptime-resp": (501, "a simulated host has no uptime, as in Nova"),
     "os-remote-consoles/*rdp-console-*": (400, "removed from Nova"),
     "os-remote-consoles/v2.8/create-mks-console-*": (400, "the consoles of a hypervisor that Kilonova does not drive"),
+    "servers/server-action-rebuild": (501, _FILES),
+    "servers/v2.26/server-action-rebuild": (501, _FILES),
     "servers/server-create-req": (501, _FILES),
     "servers/server-create-req-v237": (501, _FILES),
     "servers/v2.47/server-create-req": (501, _FILES),

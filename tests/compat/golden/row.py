@@ -13,7 +13,7 @@ class Row:
     folder has it as ``version``. ``is_admin`` None lets the sample tell: a server without its host is an ordinary
     user's view. ``exact`` compares values too, but
     for descriptions. ``since`` is the first microversion that the row is for: of several
-    rows of one kind the last counts.
+    rows of one kind the last counts. ``is_free`` says that the keys of the body are the driver's own.
     """
 
     kind: str
@@ -25,6 +25,7 @@ class Row:
     is_admin: bool | None = None
     exact: bool = False
     since: str = "2.1"
+    is_free: bool = False
 
 
 def shows(kind: str, ask: str, body: Any = None, **more: Any) -> Row:
