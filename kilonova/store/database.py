@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from kilonova.domain.errors import StoreUnusable
-from kilonova.store import embedded, revisions
+from kilonova.store import embedded, revisions, sessions
 from kilonova.store.failures import Contention, translated
 
 __all__ = ["Connection", "Database", "Transaction"]  # those who only pass a connection on need no SQLAlchemy
@@ -83,6 +83,8 @@ class Database:
         self._reads = _engine(self.url, pool_size, {"connect_args": _READ_ONLY[self.dialect], **reading})
         self._writes = _engine(self.url, pool_size, {"connect_args": _READ_WRITE[self.dialect], **writing})
         self._turn = _Turn() if self.is_embedded else None
+        if not self.is_embedded:
+            event.listen(self._reads, "checkout", sessions.check_alive(self._reads))
         if self.is_embedded:
             event.listen(self._reads, "connect", embedded.prepare_for_reading)
             event.listen(self._writes, "connect", embedded.prepare_for_writing)
@@ -175,7 +177,8 @@ def _parsed(url: str) -> URL:
 
 def _engine(url: URL, pool_size: int, options: dict[str, Any]) -> Engine:
     try:
-        return create_engine(url, pool_size=pool_size, max_overflow=pool_size, **options)
+        # What is written is nobody's business but the database's: it may be a user's secrets, and errors are logged.
+        return create_engine(url, pool_size=pool_size, max_overflow=pool_size, hide_parameters=True, **options)
     except NoSuchModuleError as error:
         raise StoreUnusable(f"{url.drivername} is not a driver that SQLAlchemy knows") from error
     except ModuleNotFoundError as error:

@@ -52,8 +52,17 @@ def translated() -> Iterator[None]:
     except DBAPIError as error:
         meaning = _meaning(error.orig, lost=error.connection_invalidated)
         if meaning is None:
+            _forget_values(error)
             raise
         raise meaning from error
+
+
+def _forget_values(error: DBAPIError) -> None:
+    """Take the row out of an error that will be logged: PostgreSQL quotes it, and it may have a user's secrets."""
+    plain = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    if plain and error.orig is not None:
+        error.args = tuple(str(part).replace(str(error.orig), plain) for part in error.args)
+        error.orig.args = (plain,)
 
 
 def _meaning(error: BaseException | None, *, lost: bool) -> KilonovaError | None:
