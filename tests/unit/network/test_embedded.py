@@ -50,6 +50,22 @@ def test_the_network_tells_its_range_and_its_label() -> None:
     assert (network.label, network.cidr) == ("lab", "10.1.0.0/20")
 
 
+def test_every_address_of_a_server_is_between_the_ends_of_the_pool() -> None:
+    network = FlatNetwork(cidr="192.168.1.0/24")
+    assert (network.gateway, network.pool) == ("192.168.1.1", ("192.168.1.16", "192.168.1.254"))
+    addresses = [IPv4Address(network.address(number)) for number in range(300)]
+    assert (str(min(addresses)), str(max(addresses))) == network.pool
+
+
+def test_ids_are_the_same_whatever_the_network_is_called_and_whenever_it_was_made() -> None:
+    one, other = FlatNetwork(), FlatNetwork(label="lab", cidr="10.1.0.0/20")
+    assert (one.id, one.subnet_id) == (other.id, other.subnet_id)
+    assert one.id == "63f2b2d7-acdc-5ac0-b334-1ddc13c69359"
+    ports = [one.port_id(server, index) for server in ("s1", "s2") for index in (0, 1)]
+    assert len({*ports, one.id, one.subnet_id}) == 6
+    assert ports[0] == other.port_id("s1", 0)
+
+
 @pytest.mark.parametrize("cidr", ["", "ten", "10.0.0.0/33", "10.0.0.1/16", "fd00::/64"])
 def test_what_is_no_ipv4_range_is_refused_with_a_sentence(cidr: str) -> None:
     with pytest.raises(SettingsUnusable) as raised:
