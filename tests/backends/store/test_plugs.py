@@ -1,6 +1,7 @@
 """Which servers are plugged in, on every database."""
 
 from kilonova.domain.plugs import PluggedServer
+from kilonova.domain.states import VmState
 from kilonova.store.database import Database
 from kilonova.store.plugs import StoredPlugs
 from tests.backends.store.worlds import NOW, kept, running
@@ -11,7 +12,7 @@ NICS = '[{"label":"private","mac":"fa:16:3e:00:00:01","address":"10.77.0.17"},{}
 def test_living_servers_with_nics_are_plugged_in(database: Database) -> None:
     server = kept(database, running(nics_json=NICS, availability_zone="nova"))
     kept(database, running())
-    kept(database, running(nics_json=NICS, deleted_at=NOW))
+    kept(database, running(nics_json=NICS, vm_state=VmState.DELETED, deleted_at=NOW))
     (plugged,) = StoredPlugs(database).list_plugged()
     assert plugged == PluggedServer(
         uuid=server.uuid,
