@@ -12,7 +12,7 @@ NICS = '[{"label":"private","mac":"fa:16:3e:00:00:01","address":"10.77.0.17"},{}
 def test_living_servers_with_nics_are_plugged_in(database: Database) -> None:
     server = kept(database, running(nics_json=NICS, availability_zone="nova"))
     kept(database, running())
-    kept(database, running(nics_json=NICS, vm_state=VmState.DELETED, deleted_at=NOW))
+    kept(database, running(nics_json=NICS, vm_state=VmState.DELETED, terminated_at=NOW, deleted_at=NOW))
     (plugged,) = StoredPlugs(database).list_plugged()
     assert plugged == PluggedServer(
         uuid=server.uuid,
