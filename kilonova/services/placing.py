@@ -188,7 +188,12 @@ class Placer:
                 if not fleet.claim(tx, node_uuid=weighed.node_uuid, instance=placed):
                     raise _Refused
                 decisions.add_decision(
-                    tx, instance_uuid=instance.uuid, request_id=action.request_id, decision=decision, now=now
+                    tx,
+                    instance_uuid=instance.uuid,
+                    request_id=action.request_id,
+                    decision=decision,
+                    now=now,
+                    chosen=weighed,
                 )
                 ledger.assign_action(tx.connection, action.id, host=weighed.host)
                 tx.after_commit(lambda: self._bus.prod(host_topic(weighed.host)))
@@ -260,6 +265,7 @@ def _ask(instance: Instance, action: InstanceAction, *, tried: frozenset[str], c
         disk_gb=instance.disk_gb,
         availability_zone=instance.availability_zone,
         host=action.parameters.get("host"),
+        node=action.parameters.get("node"),
         tried=tried,
         company=company,
     )
