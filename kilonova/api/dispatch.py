@@ -55,7 +55,7 @@ class Dispatcher:
     def plan(self, incoming: Incoming, segments: list[str], mount: Mount) -> Plan:
         """How the request will be answered; ``segments`` are those behind the mount."""
         match, project_id = self._find(incoming.method, segments, mount)
-        quick = match is not None and all(row.is_point_read for row in match.choices.every)
+        quick = match is not None and all(row.is_quick for row in match.choices.every)
         asked = _Asked(incoming, mount, match, project_id)
         return Plan(answer=lambda: self._answer(asked), is_quick=quick and self._plane.reads_inline)
 

@@ -66,7 +66,8 @@ class Route:
     ``policy`` None lets in whoever is signed in; ``status`` is that of success. ``body`` and ``query`` are the schemas
     of what may be sent, None for anything (a body) and for nothing known (a query, whose parameters then are all
     dropped). ``sees_deleted`` says whether the server of the path may be gone already. ``is_gone`` marks what Nova
-    had once.
+    had once. ``is_quick`` marks reads of a few rows by their keys, however many there are: where reads are local, they
+    are answered on the event loop, where nobody else is answered meanwhile.
     """
 
     method: str
@@ -82,11 +83,7 @@ class Route:
     target: Target = Target.CALLER
     sees_deleted: Versioned[bool] = field(default_factory=lambda: Versioned(("2.1", False)))
     is_gone: bool = False
-
-    @property
-    def is_point_read(self) -> bool:
-        """Whether it reads a single object: fast enough for the event loop where reads are local."""
-        return self.method == "GET" and not isinstance(self.returns, Many)
+    is_quick: bool = False
 
     @property
     def name(self) -> str:
@@ -111,6 +108,7 @@ class RouteOptions(TypedDict, total=False):
     target: Target
     sees_deleted: Versioned[bool]
     is_gone: bool
+    is_quick: bool
 
 
 def route(method: str, path: str, handle: Handle, *, policy: str | None, **options: Unpack[RouteOptions]) -> Route:

@@ -76,8 +76,8 @@ def _texts(call: Call, wanted: Mapping[str, Any]) -> dict[str, str]:
 
 
 ROUTES: Final = (
-    route("GET", _ALL, index, policy=_RULE + "index", query=NOTHING),
-    route("GET", _ONE, one, policy=_RULE + "show", query=NOTHING),
+    route("GET", _ALL, index, policy=_RULE + "index", query=NOTHING, is_quick=True),
+    route("GET", _ONE, one, policy=_RULE + "show", query=NOTHING, is_quick=True),
     route("POST", _ALL, create, policy=_RULE + "create", body=schemas.ADD_SPECS),
     route("PUT", _ONE, update, policy=_RULE + "update", body=schemas.SET_SPEC),
     route("DELETE", _ONE, delete, policy=_RULE + "delete"),

@@ -191,7 +191,7 @@ ROUTES: Final = (
         query=schemas.LIST,
         returns=Many(shape=FULL, key="flavors"),
     ),
-    route("GET", "/flavors/{flavor_id}", show, policy=None, query=NOTHING, returns=One(shape=FULL)),
+    route("GET", "/flavors/{flavor_id}", show, policy=None, query=NOTHING, returns=One(shape=FULL), is_quick=True),
     route("POST", "/flavors", create, policy=_MANAGE + "create", body=schemas.CREATE, returns=One(shape=FULL)),
     route(
         "PUT",

@@ -143,6 +143,7 @@ ROUTES: Final = (
         target=Target.HANDLER,
         query=schemas.ONE,
         returns=One(shape=SHOWN),
+        is_quick=True,
     ),
     route(
         "POST",

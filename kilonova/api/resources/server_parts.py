@@ -200,18 +200,18 @@ _ALL_TAGS: Final = body(the({"tags": _TAG_LIST}, required=("tags",)))
 _SERVER: Final = "/servers/{server_id}"
 
 ROUTES: Final[tuple[Route, ...]] = (
-    route("GET", _SERVER + "/metadata", metadata, policy=_META + "index", query=NOTHING),
+    route("GET", _SERVER + "/metadata", metadata, policy=_META + "index", query=NOTHING, is_quick=True),
     route("POST", _SERVER + "/metadata", metadata_merge, policy=_META + "create", body=_ALL_META),
     route("PUT", _SERVER + "/metadata", metadata_replace, policy=_META + "update_all", body=_ALL_META),
-    route("GET", _SERVER + "/metadata/{key}", metadata_item, policy=_META + "show", query=NOTHING),
+    route("GET", _SERVER + "/metadata/{key}", metadata_item, policy=_META + "show", query=NOTHING, is_quick=True),
     route("PUT", _SERVER + "/metadata/{key}", metadata_put, policy=_META + "update", body=_ONE_META),
     route("DELETE", _SERVER + "/metadata/{key}", metadata_delete, policy=_META + "delete", status=204),
-    route("GET", _SERVER + "/tags", tags, policy=_TAGS + "index", since="2.26"),
+    route("GET", _SERVER + "/tags", tags, policy=_TAGS + "index", since="2.26", is_quick=True),
     route("PUT", _SERVER + "/tags", tags_replace, policy=_TAGS + "update_all", since="2.26", body=_ALL_TAGS),
     route("DELETE", _SERVER + "/tags", tags_delete, policy=_TAGS + "delete_all", since="2.26", status=204),
-    route("GET", _SERVER + "/tags/{tag}", tag, policy=_TAGS + "show", since="2.26", status=204),
+    route("GET", _SERVER + "/tags/{tag}", tag, policy=_TAGS + "show", since="2.26", status=204, is_quick=True),
     route("PUT", _SERVER + "/tags/{tag}", tag_put, policy=_TAGS + "update", since="2.26", status=201),
     route("DELETE", _SERVER + "/tags/{tag}", tag_delete, policy=_TAGS + "delete", since="2.26", status=204),
-    route("GET", _SERVER + "/ips", addresses, policy=_IPS + "index", query=NOTHING),
-    route("GET", _SERVER + "/ips/{label}", addresses_of_network, policy=_IPS + "show", query=NOTHING),
+    route("GET", _SERVER + "/ips", addresses, policy=_IPS + "index", query=NOTHING, is_quick=True),
+    route("GET", _SERVER + "/ips/{label}", addresses_of_network, policy=_IPS + "show", query=NOTHING, is_quick=True),
 )

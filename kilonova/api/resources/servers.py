@@ -256,7 +256,15 @@ ROUTES: Final = (
         body=schemas.CREATE,
         returns=One(shape=CREATED),
     ),
-    route("GET", "/servers/{server_id}", show, policy=_RULE + "show", query=NOTHING, returns=One(shape=FULL)),
+    route(
+        "GET",
+        "/servers/{server_id}",
+        show,
+        policy=_RULE + "show",
+        query=NOTHING,
+        returns=One(shape=FULL),
+        is_quick=True,
+    ),
     route(
         "PUT", "/servers/{server_id}", update, policy=_RULE + "update", body=schemas.UPDATE, returns=One(shape=UPDATED)
     ),

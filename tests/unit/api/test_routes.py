@@ -99,3 +99,21 @@ def test_every_rule_of_an_operation_exists() -> None:
         "os_compute_api:servers:migrations:force_complete",
         "os_compute_api:servers:migrations:delete",
     }
+
+
+def test_only_reads_of_a_few_rows_by_their_keys_are_answered_on_the_event_loop() -> None:
+    assert {row.path for row in [*ROUTES, *STATE_ROUTES] if row.is_quick} == {
+        "/flavors/{flavor_id}",
+        "/flavors/{flavor_id}/os-extra_specs",
+        "/flavors/{flavor_id}/os-extra_specs/{key}",
+        "/os-keypairs/{name}",
+        "/os-volumes_boot/{server_id}",
+        "/servers/{server_id}",
+        "/servers/{server_id}/ips",
+        "/servers/{server_id}/ips/{label}",
+        "/servers/{server_id}/metadata",
+        "/servers/{server_id}/metadata/{key}",
+        "/servers/{server_id}/tags",
+        "/servers/{server_id}/tags/{tag}",
+    }
+    assert all(row.method == "GET" for row in ROUTES if row.is_quick)
