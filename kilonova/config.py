@@ -36,6 +36,9 @@ class ProcessSettings:
         1.0, "How long simulated operations take: 1 is a fraction of a second each, 0 no time.", least=0
     )
     state_dir: str = option("", "Where everything lives; empty for $XDG_DATA_HOME/kilonova.")
+    journal_retention_days: int = option(
+        30, "Days for which the journal and decisions are kept; 0 for ever.", least=0, most=36500
+    )
     threads: int = option(16, "Requests that are worked on at the same time.", least=1)
 
 

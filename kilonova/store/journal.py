@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, TypedDict, Unpack
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from kilonova.domain.changes import Cause, Phase
 from kilonova.domain.model import Instant, Request
 from kilonova.store.database import Database, Transaction
-from kilonova.store.schema import journal, journal_head
+from kilonova.store.schema import instances, journal, journal_head
 
 _INSERT: Final = journal.insert()
 _NOTHING: Final = "{}"
+_MOMENTS: Final = ("decision",)
+"""Kinds that are no objects: each row stands for itself."""
 NOT_TOLD: Final = frozenset({"user_data"})
 """What no snapshot of an instance has: it is large, and may have secrets."""
 
@@ -133,16 +135,58 @@ def sequence(database: Database, limit: int = 1000) -> int:
 
 
 def list_entries(
-    connection: Connection, *, after_seq: int, limit: int, kind: str | None = None, key: str | None = None
+    connection: Connection,
+    *,
+    after_seq: int,
+    limit: int,
+    kind: str | None = None,
+    key: str | None = None,
+    project_id: str | None = None,
 ) -> list[Entry]:
-    """The rows beyond ``after_seq`` in the order of ``seq``, of one kind or one object if wanted."""
+    """The rows beyond ``after_seq`` in the order of ``seq``, of one kind, one object or one project if wanted."""
     statement = select(journal).where(journal.c.seq > after_seq)
-    if kind is not None:
-        statement = statement.where(journal.c.kind == kind)
-    if key is not None:
-        statement = statement.where(journal.c.key == key)
+    for column, wanted in ((journal.c.kind, kind), (journal.c.key, key), (journal.c.project_id, project_id)):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
     rows = connection.execute(statement.order_by(journal.c.seq).limit(limit)).mappings()
     return [_entry(row) for row in rows]
+
+
+def prune(database: Database, *, before: Instant, limit: int = 500) -> int:
+    """Remove up to ``limit`` rows of what happened before an instant, oldest first; returns how many.
+
+    The newest row of every living object stays, so that there is always something that says how it came to be what it
+    is. Rows without a number stay too. Numbers are never given again: who reads from the start begins at the oldest
+    row that is left.
+    """
+    newer = journal.alias()
+    has_newer = select(newer.c.id).where(
+        newer.c.kind == journal.c.kind, newer.c.key == journal.c.key, newer.c.seq > journal.c.seq
+    )
+    is_deleted = select(instances.c.id).where(instances.c.uuid == journal.c.key, instances.c.deleted_at.is_not(None))
+    is_over = or_(journal.c.operation == "delete", journal.c.kind.in_(_MOMENTS))
+    old = (
+        select(journal.c.id)
+        .where(
+            journal.c.occurred_at < before,
+            journal.c.seq.is_not(None),
+            or_(
+                has_newer.exists(),
+                and_(journal.c.kind != "instance", is_over),
+                and_(journal.c.kind == "instance", is_deleted.exists()),
+            ),
+        )
+        .order_by(journal.c.occurred_at)
+        .limit(limit)
+    )
+
+    def work(tx: Transaction) -> int:
+        ids = tx.connection.scalars(old).all()
+        if ids:
+            tx.connection.execute(journal.delete().where(journal.c.id.in_(ids)))
+        return len(ids)
+
+    return database.run(work)
 
 
 def head(connection: Connection) -> int:

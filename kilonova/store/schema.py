@@ -28,7 +28,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-REVISIONS: Final = ("0001", "0002", "0003", "0010", "0011")
+REVISIONS: Final = ("0001", "0002", "0003", "0010", "0011", "0012")
 """Every schema revision that this code knows, oldest first; the last one is what the tables below are."""
 
 metadata: Final = MetaData(
@@ -323,6 +323,7 @@ decisions: Final = Table(
     Column("summary", Document, nullable=False),
     Column("document_json", Document, nullable=False),
     Index(None, "instance_uuid", "id"),
+    Index(None, "decided_at"),
 )
 
 journal: Final = Table(
@@ -345,6 +346,8 @@ journal: Final = Table(
     Column("previous_json", Document),
     Column("facts_json", Document, nullable=False),
     Index(None, "kind", "key", "seq"),
+    Index(None, "project_id", "seq"),
+    Index(None, "occurred_at"),
 )
 
 # A row a project, for nothing but to be locked: who counts and then adds does so alone.

@@ -6,10 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from kilonova.domain.changes import Cause
+from kilonova.domain.states import VmState
 from kilonova.store import journal
 from kilonova.store.database import Database, Transaction
 from kilonova.store.schema import journal as table
-from tests.backends.store.worlds import NOW, changed, kept, running
+from tests.backends.store.worlds import NOW, at, changed, kept, running
 
 
 def note(database: Database, key: str, number: int) -> None:
@@ -135,3 +136,32 @@ def test_a_row_that_commits_late_is_numbered_late(database: Database) -> None:
     with database.read() as connection:
         ids = connection.scalars(sa.select(table.c.id).order_by(table.c.seq)).all()
     assert ids[0] > ids[1]
+
+
+def test_the_rows_of_a_project_are_found_among_any_number_of_others(database: Database) -> None:
+    with database.transaction() as tx:
+        for number in range(50):
+            project_id = "p1" if number % 20 == 7 else "p2"
+            journal.append(tx, kind="note", key="a", occurred_at=NOW, snapshot={}, project_id=project_id)
+    journal.sequence(database)
+    with database.read() as connection:
+        found = journal.list_entries(connection, after_seq=10, limit=9, project_id="p1")
+    assert [entry.seq for entry in found] == [28, 48]
+
+
+def test_what_is_old_goes_but_the_newest_row_of_everything_that_is_there(database: Database) -> None:
+    living, dead = kept(database, running()), kept(database, running())
+    changed(database, living, display_name="new")
+    changed(database, dead, vm_state=VmState.DELETED, terminated_at=at(1), deleted_at=at(1))
+    with database.transaction() as tx:
+        for kind, operation in (("flavor", "create"), ("keypair", "delete"), ("decision", "select_destinations")):
+            journal.append(tx, kind=kind, key="a", operation=operation, occurred_at=NOW, snapshot={})
+    assert journal.prune(database, before=at(1)) == 0, "rows without a number stay"
+    journal.sequence(database)
+    note(database, "b", 1)
+    assert journal.prune(database, before=NOW) == 0
+    assert [journal.prune(database, before=at(1), limit=3) for _ in range(3)] == [3, 2, 0]
+    assert {(entry.kind, entry.key) for entry in entries(database)} == {("instance", living.uuid), ("flavor", "a")}
+    assert entries(database)[0].snapshot["display_name"] == "new"
+    assert journal.sequence(database) == 1
+    assert entries(database)[-1].seq == 8, "numbers are never given again"

@@ -89,3 +89,17 @@ def test_a_tenant_reads_the_events_of_its_own_project_without_hosts(cloud: ApiCl
     one = _state(cloud, "/events?limit=1", role="reader").json()
     more = _state(cloud, f"/events?after={one['next']}&limit=1000", role="reader").json()
     assert [*one["events"], *more["events"]] == found["events"]
+
+
+def test_what_lies_between_a_tenants_events_is_passed_over(cloud: ApiCloud) -> None:
+    cloud.boot("mine")
+    uuid = cloud.boot("theirs", project=OTHER)
+    for number in range(40):
+        cloud.move(uuid, progress=number)
+    journal.sequence(cloud.database)
+    mine = _state(cloud, "/events?limit=2", role="reader").json()
+    assert len(mine["events"]) == 2
+    after_it = _state(cloud, f"/events?limit=2&after={mine['next']}", role="reader").json()
+    assert (after_it["events"], after_it["next"]) == ([], after_it["head"])
+    assert _state(cloud, "/events?after=" + "9" * 18).json()["events"] == []
+    assert _state(cloud, "/events?limit=0").json()["next"] == 0
