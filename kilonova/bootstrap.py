@@ -32,6 +32,7 @@ from kilonova.services.conductor import Conductor
 from kilonova.services.driver_calls import DriverCalls
 from kilonova.services.loop import Loop
 from kilonova.services.plane import Plane, PlaneParts
+from kilonova.services.retention import Retention
 from kilonova.services.safe import Safe
 from kilonova.services.settings import PlaneSettings, check_leases
 from kilonova.store.database import Database
@@ -166,6 +167,12 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
+def upgrade_database(settings: Settings) -> None:
+    """Bring the database's schema up to date; Unusable while a Kilonova runs on the state directory."""
+    with _only_one(open_state_dir(settings)):
+        open_database(settings).close()
+
+
 def open_state_dir(settings: Settings) -> Path:
     """The state directory, made for its owner alone if it is not there; SettingsUnusable if it cannot be written."""
     default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "kilonova"
@@ -293,7 +300,7 @@ def _plane(ground: _Ground, drivers: Sequence[tuple[str, Driver]]) -> Plane:
             quota=settings.quota,
             shown=shown_settings(settings),
             host=settings.DEFAULT.host,
-            chores=[_forgetting_tokens(ground)],
+            chores=[_forgetting_tokens(ground), _forgetting_the_past(ground)],
             safe=safe,
         )
     )
@@ -307,6 +314,12 @@ def _forgetting_tokens(ground: _Ground) -> Loop:
         return False
 
     return Loop("expired tokens", step, period_seconds=_HOUR_SECONDS)
+
+
+def _forgetting_the_past(ground: _Ground) -> Loop:
+    """Removes what is in the journal, and decisions, beyond their retention."""
+    days = ground.settings.kilonova.journal_retention_days
+    return Loop("retention", Retention(ground.database, ground.clock, days=days).step, period_seconds=_HOUR_SECONDS)
 
 
 def shown_settings(settings: Settings) -> PlaneSettings:

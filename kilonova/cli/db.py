@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kilonova.bootstrap import open_database
+from kilonova.bootstrap import upgrade_database
 from kilonova.config import load
 
 
@@ -19,6 +19,5 @@ def command() -> None:
 def upgrade(*, files: tuple[Path, ...], state_dir: Path | None) -> None:
     """Bring the database's schema up to this version; one that is current is left as it is."""
     where = str(state_dir) if state_dir else None
-    database = open_database(load(files, overrides={("kilonova", "state_dir"): where}))
-    database.close()
+    upgrade_database(load(files, overrides={("kilonova", "state_dir"): where}))
     click.echo("The database is up to date.")

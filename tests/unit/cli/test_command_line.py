@@ -1,5 +1,6 @@
 """The ``kilonova`` command: what it offers, and how it says that something cannot work."""
 
+import fcntl
 import socket
 from pathlib import Path
 
@@ -64,6 +65,17 @@ def test_a_port_that_is_taken_ends_with_one_line_and_nothing_is_made(
         "Is a Kilonova running there already? Choose another with --port (make up PORT=…).\n"
     )
     assert not (tmp_path / "state").exists()
+
+
+def test_the_database_is_not_touched_while_a_cloud_runs_on_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert _ran(capsys, "db", "upgrade", "--state-dir", str(tmp_path)) == (0, "The database is up to date.\n", "")
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        status, out, err = _ran(capsys, "db", "upgrade", "--state-dir", str(tmp_path))
+    assert (status, out) == (1, "")
+    assert err.startswith("kilonova: Another Kilonova already runs on the state directory")
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
