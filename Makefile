@@ -37,9 +37,9 @@ install: venv  ## the same as venv
 test: venv-dev  ## everything that CI runs: format, lint, types, layers, generated pages, all tests
 	@sh scripts/check.sh
 	@echo "== pytest"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-test-fast: venv-dev  ## the unit and the plane tests, under a minute
+test-fast: venv-dev  ## the unit and the plane tests, a minute or two
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -q -m "not slow" \
 		$(wildcard tests/unit tests/plane) $(PYTEST_ARGS)
 
