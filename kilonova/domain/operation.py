@@ -1,8 +1,9 @@
 """One row of the table of operations: what can be known of an operation on a server (contract §6.6)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from kilonova.domain.states import PowerState, TaskState, VmState
 
@@ -29,17 +30,18 @@ MINUTE: Final = 60
 class Operation:
     """One row.
 
-    ``request`` is the key in ``POST /servers/{id}/action`` (None where another route leads here) and ``variant``
-    the ``type`` that picks between two rows of one key. ``word`` is what 409 texts quote. ``accepts`` are the
-    settled states from which it may start, ``accepts_tasks`` the task states that do not stop it (none by
-    default); with ``needs_task`` one of them must be there. ``during``/``becomes``/``power`` are the states while it
-    runs and after it, None for unchanged. ``fails_to`` is the settled state after a failure, None for the one before;
-    with ``forgives_running`` it is ``becomes`` for a guest that runs all the same. ``events`` are the ledger's,
-    ``event`` the one that the driver call has. ``steps`` are the task states that follow ``during`` while it runs.
-    With ``launches`` it begins the server's life anew (``launched_at``, contract §5), and with ``keeps_stopped`` a
-    server that was stopped is stopped again at its end. With ``minds_lock`` a locked server is refused; without
-    ``tells_lock`` that reads as an invalid state. ``is_ready`` is False for an operation that Kilonova knows but does
-    not do yet: the API answers 501.
+    ``request`` is the key in ``POST /servers/{id}/action`` (None where another route leads here) and ``variant`` the
+    ``type`` that picks between two rows of one key. ``word`` is what 409 texts quote. ``accepts`` are the settled
+    states from which it may start, ``accepts_tasks`` the task states that do not stop it (none by default); with
+    ``needs_task`` one of them must be there. ``during``/``becomes``/``power`` are the states while it runs and after
+    it, None for unchanged. ``fails_to`` is the settled state after a failure, None for the one before; with
+    ``forgives_running`` it is ``becomes`` for a guest that runs all the same. ``events`` are the ledger's, ``event``
+    the one that the driver call has. ``steps`` are the task states that follow ``during`` while it runs. With
+    ``launches`` it begins the server's life anew (``launched_at``, contract §5), and with ``keeps_stopped`` a server
+    that was stopped is stopped again at its end. ``keeps`` are the parameters that the ledger keeps; whatever else a
+    client sends, such as a password, is dropped before it is written anywhere. With ``minds_lock`` a locked server is
+    refused; without ``tells_lock`` that reads as an invalid state. ``is_ready`` is False for an operation that Kilonova
+    knows but does not do yet: the API answers 501.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Operation:
     launches: bool = False
     keeps_stopped: bool = False
     driver: str = ""
+    keeps: tuple[str, ...] = ()
     deadline_seconds: int = 10 * MINUTE
     status: int = 202
     since: str = "2.1"
@@ -78,6 +81,10 @@ class Operation:
     def event(self) -> str | None:
         """The event of the driver call: the last one, as conductors' events come before agents'."""
         return self.events[-1] if self.events else None
+
+    def kept(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the parameters that may be written down."""
+        return {name: parameters[name] for name in self.keeps if name in parameters}
 
     @property
     def quoted(self) -> str:

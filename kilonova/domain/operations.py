@@ -182,6 +182,7 @@ _ROWS: Final = (
         forgives_running=True,
         driver="reboot",
         is_ready=True,
+        keeps=("type",),
     ),
     Operation(
         name="reboot_hard",
@@ -201,6 +202,7 @@ _ROWS: Final = (
         forgives_running=True,
         driver="reboot",
         is_ready=True,
+        keeps=("type",),
     ),
     Operation(
         name="pause",
@@ -281,6 +283,7 @@ _ROWS: Final = (
         status=200,
         launches=True,
         is_ready=True,
+        keeps=("image",),
     ),
     Operation(
         name="unrescue",
@@ -309,6 +312,7 @@ _ROWS: Final = (
         driver="set_password",
         tells_lock=False,
         is_ready=True,
+        keeps=("ticket",),
     ),
     Operation(
         name="rebuild",
@@ -330,6 +334,7 @@ _ROWS: Final = (
         keeps_stopped=True,
         steps=(TaskState.REBUILD_BLOCK_DEVICE_MAPPING, TaskState.REBUILD_SPAWNING),
         is_ready=True,
+        keeps=("image_id", "former_image_id"),
     ),
     Operation(
         name="create_image",
@@ -547,6 +552,7 @@ _ROWS: Final = (
         needs_launch=False,
         minds_lock=False,
         is_ready=True,
+        keeps=("locked_reason",),
     ),
     Operation(
         name="unlock",
@@ -573,6 +579,7 @@ _ROWS: Final = (
         needs_launch=False,
         minds_lock=False,
         is_ready=True,
+        keeps=("state",),
     ),
     Operation(
         name="inject_network_info",

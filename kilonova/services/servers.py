@@ -221,7 +221,7 @@ class Servers:
             operation=operation,
             phase=Phase.ACCEPTED,
             host=host,
-            parameters_json=json.dumps(parameters),
+            parameters_json=json.dumps(operation.kept(parameters)),
         )
         return self._save(change, prod=lambda: self._bus.prod(host_topic(host) if host else CONDUCTOR))
 
@@ -240,7 +240,7 @@ class Servers:
             occurred_at=now,
             operation=operation,
             phase=Phase.ACCEPTED,
-            parameters_json=json.dumps(parameters),
+            parameters_json=json.dumps(operation.kept(parameters)),
         )
 
         def work(tx: Transaction) -> Instance:

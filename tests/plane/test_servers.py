@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kilonova.store import ledger
 from tests.plane.house import House
 
 
@@ -184,3 +185,26 @@ def test_a_forced_deletion_needs_no_task_to_end(house: House) -> None:
     assert house.act(server["id"], {"forceDelete": None}).status_code == 202
     house.settle()
     assert house.call("GET", f"/servers/{server['id']}").status_code == 404
+
+
+def test_nothing_that_a_client_sends_beside_what_is_known_gets_into_the_database(house: House) -> None:
+    server = house.boot()
+    secret = "hunter2-of-the-owner"
+    sent = {
+        "os-stop": {"adminPass": secret},
+        "lock": {"locked_reason": "moving", "adminPass": secret},
+        "reboot": {"type": "HARD"},
+        "os-resetState": {"state": "active"},
+        "rescue": {"adminPass": secret},
+        "changePassword": {"adminPass": secret},
+    }
+    for action, value in sent.items():
+        house.act(server["id"], {action: value}, version="2.1")
+        house.settle()
+    with house.cloud.database.read() as connection:
+        kept = {action.operation: action.parameters for action in ledger.list_actions(connection, server["id"])}
+        dump = list(connection.connection.driver_connection.iterdump())  # type: ignore[union-attr]
+    assert kept["stop"] == {}
+    assert kept["lock"] == {"locked_reason": "moving"}
+    assert kept["reset_state"] == {"state": "active"}
+    assert not any(secret in line for line in dump)

@@ -143,3 +143,14 @@ def test_an_operation_accepts_the_task_state_it_sets_only_if_it_may_be_repeated(
 def test_an_operation_that_nobody_knows_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         get_operation("teleport")
+
+
+def test_the_ledger_keeps_no_parameter_that_sounds_like_a_secret() -> None:
+    kept = {name for operation in OPERATIONS.values() for name in operation.keeps}
+    assert not [name for name in kept if "pass" in name.lower() or "secret" in name.lower()]
+
+
+def test_only_what_the_row_keeps_is_kept() -> None:
+    lock = get_operation("lock")
+    assert lock.kept({"locked_reason": "x", "adminPass": "y"}) == {"locked_reason": "x"}
+    assert get_operation("stop").kept({"adminPass": "y"}) == {}
