@@ -108,6 +108,12 @@ def _operate(name: str) -> Callable[[Cloud], None]:
     return operate
 
 
+def _rebuild(cloud: Cloud) -> None:
+    request, server = _request(cloud), _the_server(cloud)
+    asked = {"image_id": server.image_ref, "project_id": request.project_id, "changes": {"display_name": "new"}}
+    cloud.plane.act(request, server, get_operation("rebuild"), asked, may_override_lock=True)
+
+
 def _nothing(_cloud: Cloud) -> None:
     """Only what is left from an earlier life is done."""
 
@@ -121,6 +127,8 @@ _SCENARIOS: Mapping[str, tuple[Callable[[Cloud], None], Callable[[Cloud], None]]
     ),
     "hard reboot": (_boot, _operate("reboot_hard")),
     "stop": (_boot, _operate("stop")),
+    "suspend": (_boot, _operate("suspend")),
+    "rebuild": (_boot, _rebuild),
     "recover": (_nothing, _nothing),
 }
 """What comes before the deaths, and what is cut off by them."""

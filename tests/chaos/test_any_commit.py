@@ -87,6 +87,9 @@ def _check(told: dict[str, Any], actions: list[str], *, was_accepted: bool) -> N
         ("delete", "simulated", ["delete", "create"]),
         ("hard reboot", "simulated", ["reboot", "create"]),
         ("stop", "simulated", ["stop", "create"]),
+        ("suspend", "simulated", ["suspend", "create"]),
+        ("rebuild", "simulated", ["rebuild", "create"]),
+        ("rebuild", "qemu", ["rebuild", "create"]),
     ],
 )
 def test_an_operation_survives_a_kill_at_any_commit(

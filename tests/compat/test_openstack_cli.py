@@ -73,6 +73,10 @@ def test_servers_are_listed(cloud: StartedCloud) -> None:
         (("unpause",), "ACTIVE"),
         (("reboot", "--wait"), "ACTIVE"),
         (("reboot", "--hard", "--wait"), "ACTIVE"),
+        (("suspend",), "SUSPENDED"),
+        (("resume",), "ACTIVE"),
+        (("rescue",), "RESCUE"),
+        (("unrescue",), "ACTIVE"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
 )
@@ -98,10 +102,35 @@ def test_every_operation_is_in_the_ledger(cloud: StartedCloud) -> None:
         "unpause",
         "reboot",
         "reboot",
+        "suspend",
+        "resume",
+        "rescue",
+        "unrescue",
     ]
     shown = cloud.table("server", "event", "show", "web1", events[-1]["Request ID"])
     assert shown["action"] == "create"
     assert "compute__do_build_and_run_instance" in str(shown["events"])
+
+
+def test_a_rebuilt_server_has_a_new_disk(cloud: StartedCloud) -> None:
+    cloud.openstack("server", "rebuild", "--image", "tiny", "--property", "made=anew", "--wait", "web2")
+    _becomes(cloud, "web2", "ACTIVE")
+    assert cloud.table("server", "show", "web2")["properties"] == {"made": "anew"}
+    wait_until(
+        lambda: "READY boots=1" in cloud.openstack("console", "log", "show", "web2"), "the first boot of the new disk"
+    )
+
+
+def test_properties_and_tags_are_set_and_unset(cloud: StartedCloud) -> None:
+    cloud.openstack("server", "set", "--property", "color=blue", "--tag", "one", "--tag", "two", "web2")
+    cloud.openstack("server", "unset", "--property", "made", "--tag", "one", "web2")
+    shown = cloud.table("server", "show", "web2")
+    assert (shown["properties"], shown["tags"]) == ({"color": "blue"}, ["two"])
+
+
+def test_a_password_that_no_guest_can_take_is_a_clear_error(cloud: StartedCloud) -> None:
+    complaint = cloud.openstack("server", "set", "--password", "word", "web2", fails=True)
+    assert "Unable to set password on instance" in complaint
 
 
 def test_services_hypervisors_and_limits(cloud: StartedCloud) -> None:

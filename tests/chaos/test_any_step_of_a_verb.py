@@ -1,0 +1,97 @@
+"""Suspend, resume, rescue and unrescue, cut off before any of their steps, are finished by being asked for again.
+
+Real QEMU guests, and a real process that is killed. A guest never boots where it should have gone on, and never runs
+from the wrong disk.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kilonova.domain.states import PowerState
+from kilonova.drivers.qemu import host
+from tests.backends.driver.worlds import QemuWorld, guest_spec
+from tests.chaos.driver_process import RESCUE
+from tests.services_available import require_or_skip
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+REPOSITORY = Path(__file__).parents[2]
+MOST_STEPS = 60
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[QemuWorld]:
+    if host.find_qemu() is None:
+        require_or_skip("QEMU is not installed")
+    made = QemuWorld(tmp_path / "state")
+    yield made
+    made.clean_up()
+
+
+def _is_killed(world: QemuWorld, guest: str, verb: str, at: int) -> bool:
+    """Have the verb done elsewhere, up to its Nth step; False if it has fewer."""
+    world.driver.close()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.chaos.driver_process", str(world.state_dir), guest, verb, str(at)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    world.restart()
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode != 0
+
+
+def _boots(world: QemuWorld, guest: str, number: int) -> int:
+    return world.driver.console_log(guest, lines=None).count(f"READY boots={number}\n")
+
+
+def _command_line(world: QemuWorld, guest: str) -> str:
+    """That of the QEMU that runs the guest."""
+    return Path(f"/proc/{world.pids()[guest]}/cmdline").read_text()
+
+
+@pytest.mark.parametrize("verb", ["suspend", "resume"])
+def test_a_guest_goes_on_whatever_step_of_its_suspension_was_the_last(world: QemuWorld, verb: str) -> None:
+    guest = world.spawn_ready(guest_spec())
+    for at in range(1, MOST_STEPS):
+        if verb == "resume":
+            world.driver.suspend(guest)
+        killed = _is_killed(world, guest, verb, at)
+        if verb == "suspend":
+            world.driver.suspend(guest)
+            assert world.driver.power_state(guest) is PowerState.SHUTDOWN, at
+        world.driver.resume(guest)
+        assert world.driver.power_state(guest) is PowerState.RUNNING, at
+        assert _boots(world, guest, 2) == 0, at
+        if not killed:
+            break
+    assert 5 < at < MOST_STEPS - 1, "were its steps counted?"
+    world.driver.power_off(guest, timeout_seconds=20)
+    assert "power button, off" in world.driver.console_log(guest, lines=None)
+
+
+@pytest.mark.parametrize("verb", ["rescue", "unrescue"])
+def test_a_guest_runs_from_the_right_disk_whatever_step_of_its_rescue_was_the_last(world: QemuWorld, verb: str) -> None:
+    guest = world.spawn_ready(guest_spec())
+    for at in range(1, MOST_STEPS):
+        if verb == "unrescue":
+            world.driver.rescue(guest, RESCUE, timeout_seconds=20)
+        killed = _is_killed(world, guest, verb, at)
+        if verb == "rescue":
+            world.driver.rescue(guest, RESCUE, timeout_seconds=20)
+            assert "rescue.qcow2" in _command_line(world, guest), at
+        world.driver.unrescue(guest)
+        assert world.driver.power_state(guest) is PowerState.RUNNING, at
+        assert "rescue.qcow2" not in _command_line(world, guest), at
+        assert not (world.instances / guest / "rescue.qcow2").exists(), at
+        if not killed:
+            break
+    assert 3 < at < MOST_STEPS - 1, "were its steps counted?"
