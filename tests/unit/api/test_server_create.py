@@ -206,3 +206,15 @@ def test_as_many_servers_are_made_as_the_quota_allows(cloud: ApiCloud) -> None:
     assert sorted(names) == sorted(f"web1-{number}" for number in range(1, 11))
     told = _create(cloud, min_count=1, max_count=2).json()["forbidden"]["message"]
     assert told == "Quota exceeded for instances: Requested 1-2, but already used 10 of 10 instances"
+
+
+def test_an_error_that_nobody_foresaw_leaves_no_user_data_in_the_log(
+    cloud: ApiCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "I2Nsb3VkLWNvbmZpZwpwYXNzd29yZDogaHVudGVyMgo="
+    trigger = "CREATE TRIGGER odd BEFORE INSERT ON instances BEGIN SELECT RAISE(ABORT, 'of nobody''s making'); END"
+    with cloud.database.transaction() as tx:
+        tx.connection.exec_driver_sql(trigger)
+    assert _create(cloud, user_data=secret).status_code == 500
+    assert "of nobody's making" in caplog.text
+    assert secret not in caplog.text
