@@ -148,8 +148,8 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 def _from_state(state: VmState, rows: Iterable[Operation]) -> str:
     """A diagram of what leads out of a state, and a line of what does not."""
     startable = [row for row in rows if state in row.accepts]
-    leaving = [row for row in startable if row.becomes not in (None, state)]
-    staying = [row for row in startable if row.becomes in (None, state)]
+    staying = [row for row in startable if row.becomes in (None, state) or _is_stopped_again(row, state)]
+    leaving = [row for row in startable if row not in staying]
     lines = [f"### {state.value}", "", "```mermaid", "stateDiagram-v2", "    direction LR"]
     ends = sorted({row.becomes for row in leaving if row.becomes}, key=list(VmState).index)
     lines += [f'    state "{one.value}" as {_identifier(one)}' for one in (state, *ends) if "-" in one.value]
@@ -161,6 +161,10 @@ def _from_state(state: VmState, rows: Iterable[Operation]) -> str:
     ]
     stays = ", ".join(_named(row) for row in staying)
     return "\n".join([*lines, "```", "", f"Without leaving it: {stays}."])
+
+
+def _is_stopped_again(row: Operation, state: VmState) -> bool:
+    return row.keeps_stopped and state is VmState.STOPPED
 
 
 def _identifier(state: VmState) -> str:
@@ -182,8 +186,8 @@ def _states_row(row: Operation) -> list[_Cell]:
         _asked_by(row),
         _states(row.accepts, frozenset(VmState) - {VmState.DELETED}),
         ("needs " if row.needs_task else "") + _states(row.accepts_tasks, frozenset(TaskState)),
-        _code(row.during and row.during.value),
-        _code(row.becomes and row.becomes.value),
+        " → ".join(_code(task.value) for task in (row.during, *row.steps) if task),
+        _code(row.becomes and row.becomes.value) + (", `stopped` if it was" if row.keeps_stopped else ""),
         PowerState(row.power).name.lower() if row.power is not None else "",
         _after_failure(row),
         "yes" if row.is_ready else "not yet",
