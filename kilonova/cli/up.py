@@ -65,7 +65,8 @@ def _bound(address: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise Unusable(
-            f"Cannot listen on {address} port {port}: {error.strerror}. Is a Kilonova running there already? Choose another with --port (make up PORT=…)."
+            f"Cannot listen on {address} port {port}: {error.strerror}. "
+            "Is a Kilonova running there already? Choose another with --port (make up PORT=…)."
         ) from error
     # In the queue from here on: whoever asks during the start is answered after it.
     listener.listen(1024)

@@ -1,6 +1,7 @@
 """Accounts of an older database, after it was migrated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from kilonova.store.database import Database
 from kilonova.store.identity import StoredIdentity
 
 BEFORE = "0003"
-ROWS = {
+ROWS: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "id_domains": [{"id": "default", "name": "Default", "description": "", "enabled": True}],
     "id_projects": [{"id": "p1", "domain_id": "default", "name": "demo", "description": "", "enabled": True}],
     "id_users": [{"id": "u1", "domain_id": "default", "name": "ada", "description": "", "enabled": True}],
