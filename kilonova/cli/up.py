@@ -100,6 +100,7 @@ def _tell(cloud: Cloud, base: str, access: Access, *, seconds: float) -> None:
         f"  compute    {base}/compute/v2.1",
         f"  identity   {base}/identity/v3",
         f"  images     {base}/image/v2",
+        f"  network    {base}/network/v2.0",
         f"  driver     {cloud.driver_name}: {cloud.driver_reason}",
         f"  state      {cloud.state_dir}",
     ]
