@@ -92,7 +92,10 @@ class Servers:
         Conflict where its state forbids it (in Nova's words), NotSupported for an operation that is not there yet.
         """
         if not operation.is_ready:
-            raise NotSupported(f"Kilonova does not do '{operation.quoted}' yet.")
+            # What the state forbids is forbidden all the same, in the same words.
+            raise refusal(operation, instance, may_override_lock=may_override_lock) or NotSupported(
+                f"Kilonova does not do '{operation.quoted}' yet."
+            )
         if operation.becomes is VmState.DELETED:
             self.delete(request, instance, operation, may_override_lock=may_override_lock)
             return instance

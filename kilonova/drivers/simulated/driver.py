@@ -25,6 +25,18 @@ HYPERVISOR_TYPE: Final = "simulated"
 _VERSION: Final = 1_000_000
 _CONSOLE_LINES: Final = 500
 
+_BOOT_MESSAGES: Final = (
+    "this server is simulated: no machine runs behind it",
+    "what follows stands for the messages of a boot, so that tools that read them have some to read",
+    "firmware: none",
+    "processors: as many as the flavor says",
+    "memory: as much as the flavor says",
+    "root disk: as large as the flavor says",
+    "network: plugged in, nothing moves",
+    "init: started",
+    "services: started",
+    "console: this one",
+)
 DURATIONS: Final[Mapping[str, float]] = {
     "spawn": 0.5,
     "destroy": 0.2,
@@ -318,7 +330,8 @@ class SimulatedDriver:
         if guest.rescue_image is None:
             guest.boots += 1
         number = 1 if guest.rescue_image else guest.boots  # a disk counts its own boots
-        self._say(guest, "this server is simulated: no machine runs behind it")
+        for line in _BOOT_MESSAGES:
+            self._say(guest, line)
         self._become(guest, PowerState.RUNNING, f"READY boots={number}")
         script: Script = read_script(guest.metadata)
         if script.fate is not None and followed_by_its_fate:
