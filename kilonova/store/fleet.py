@@ -11,11 +11,11 @@ from sqlalchemy.exc import IntegrityError
 
 from kilonova.domain.changes import Cause
 from kilonova.domain.errors import Conflict, NotFound
-from kilonova.domain.model import ComputeNode, Instance, Instant, Service
-from kilonova.store import journal
+from kilonova.domain.model import ComputeNode, Instance, Instant, Request, Service
 from kilonova.store.database import Transaction
+from kilonova.store.journal import Telling, append
 from kilonova.store.rows import first_tuple, many, one
-from kilonova.store.schema import claims, compute_nodes, services
+from kilonova.store.schema import claims, compute_nodes, instances, services
 
 _RECORD_BEATS: Final = {
     "sqlite": """
@@ -72,6 +72,14 @@ class NodeValues(TypedDict):
     running_vms: NotRequired[int]
 
 
+class ServiceValues(TypedDict, total=False):
+    """What an administrator decides of a service; as in ``Service``."""
+
+    disabled: bool
+    disabled_reason: str | None
+    forced_down: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """What is promised on a node, by its claims. Memory in MiB, disk in GiB."""
@@ -109,7 +117,7 @@ def ensure_service(tx: Transaction, *, binary: str, host: str, now: Instant, ver
     except IntegrityError:
         return _service(tx.connection, _on(binary, host))  # somebody registered it in this moment
     made = _service(tx.connection, _on(binary, host))
-    _announce_service(tx, made, now)
+    _announce_service(tx, made, operation="create", occurred_at=now, cause=Cause.OBSERVED)
     return made
 
 
@@ -125,10 +133,20 @@ def list_services(connection: Connection, *, host: str | None = None, binary: st
 
 def get_service(connection: Connection, uuid: str) -> Service:
     """The service with this uuid. Raises ``NotFound`` in Nova's words (contract §1.4)."""
-    found = one(connection, Service, select(services).where(services.c.uuid == uuid))
+    found = find_service_by_uuid(connection, uuid)
     if found is None:
         raise NotFound(f"Service {uuid} could not be found.")
     return found
+
+
+def find_service_by_uuid(connection: Connection, uuid: str) -> Service | None:
+    """The service with this uuid, or None."""
+    return one(connection, Service, select(services).where(services.c.uuid == uuid))
+
+
+def find_service_by_id(connection: Connection, id: int) -> Service | None:
+    """The service with this number, by which clients knew it until 2.52, or None."""
+    return one(connection, Service, select(services).where(services.c.id == id))
 
 
 def find_service(connection: Connection, binary: str, host: str) -> Service | None:
@@ -139,6 +157,52 @@ def find_service(connection: Connection, binary: str, host: str) -> Service | No
     values = dict(zip(_SERVICE_FIELDS, row, strict=True))
     values["disabled"], values["forced_down"] = bool(values["disabled"]), bool(values["forced_down"])
     return Service(**values)
+
+
+def change_service(tx: Transaction, uuid: str, *, request: Request, **values: Unpack[ServiceValues]) -> Service:
+    """Keep what an administrator decided of a service, and tell it, even where it was so before (contract §1.4).
+
+    ``updated_at`` moves only with a real change. Raises ``NotFound`` in Nova's words.
+    """
+    mine = services.c.uuid == uuid
+    tx.connection.execute(select(services.c.id).where(mine).with_for_update())
+    before = get_service(tx.connection, uuid)
+    previous = {name: getattr(before, name) for name, value in values.items() if getattr(before, name) != value}
+    if previous:
+        changed = services.update().where(mine).values(**values, updated_at=request.received_at)
+        tx.connection.execute(changed)
+    after = get_service(tx.connection, uuid)
+    _announce_service(
+        tx, after, operation="update", occurred_at=request.received_at, request=request, previous=previous
+    )
+    return after
+
+
+def remove_service(tx: Transaction, service: Service, *, request: Request) -> None:
+    """Forget a service, which comes back only by registering anew; of a compute service remove the nodes first."""
+    tx.connection.execute(services.delete().where(services.c.id == service.id))
+    _announce_service(tx, service, operation="delete", occurred_at=request.received_at, request=request)
+
+
+def remove_nodes(tx: Transaction, host: str, *, request: Request) -> bool:
+    """Forget the nodes of a host; False, and nothing done, where there are instances on it or on their way to it.
+
+    The nodes' rows are the lock: whoever claims of one of them meanwhile waits, and then finds it gone.
+    """
+    nodes = many(
+        tx.connection,
+        ComputeNode,
+        select(compute_nodes).where(compute_nodes.c.host == host).order_by(compute_nodes.c.id).with_for_update(),
+    )
+    uuids = [node.uuid for node in nodes]
+    living = select(instances.c.uuid).where(instances.c.host == host, instances.c.deleted_at.is_(None)).limit(1)
+    promised = select(claims.c.instance_uuid).where(claims.c.node_uuid.in_(uuids)).limit(1)
+    if tx.connection.scalar(living) is not None or tx.connection.scalar(promised) is not None:
+        return False
+    tx.connection.execute(compute_nodes.delete().where(compute_nodes.c.uuid.in_(uuids)))
+    for node in nodes:
+        _announce_node(tx, node, operation="delete", occurred_at=request.received_at, request=request)
+    return True
 
 
 def record_beats(connection: Connection, beats: Mapping[int, tuple[int, Instant]]) -> None:
@@ -168,7 +232,7 @@ def save_node(tx: Transaction, host: str, *, now: Instant, **values: Unpack[Node
     node = get_node(tx.connection, found.uuid)
     if changed.keys() & _CAPACITY:
         previous = {name: getattr(found, name) for name in changed}
-        _announce_node(tx, node, now=now, operation="update", previous=previous)
+        _announce_node(tx, node, operation="update", occurred_at=now, cause=Cause.OBSERVED, previous=previous)
     return node
 
 
@@ -262,16 +326,9 @@ def _service(connection: Connection, condition: ColumnElement[bool]) -> Service:
     return found
 
 
-def _announce_service(tx: Transaction, service: Service, now: Instant) -> None:
-    journal.append(
-        tx,
-        kind="service",
-        key=service.uuid,
-        operation="create",
-        cause=Cause.OBSERVED,
-        occurred_at=now,
-        snapshot={name: getattr(service, name) for name in services.c.keys()},  # noqa: SIM118  not a dictionary
-    )
+def _announce_service(tx: Transaction, service: Service, *, occurred_at: Instant, **telling: Unpack[Telling]) -> None:
+    snapshot = {name: getattr(service, name) for name in services.c.keys()}  # noqa: SIM118  not a dictionary
+    append(tx, kind="service", key=service.uuid, occurred_at=occurred_at, snapshot=snapshot, **telling)
 
 
 def _add_node(tx: Transaction, host: str, now: Instant, row: dict[str, Any]) -> ComputeNode:
@@ -287,20 +344,10 @@ def _add_node(tx: Transaction, host: str, now: Instant, row: dict[str, Any]) -> 
             raise
         return node
     node = get_node(tx.connection, made["uuid"])
-    _announce_node(tx, node, now=now, operation="create", previous=None)
+    _announce_node(tx, node, operation="create", occurred_at=now, cause=Cause.OBSERVED)
     return node
 
 
-def _announce_node(
-    tx: Transaction, node: ComputeNode, *, now: Instant, operation: str, previous: dict[str, Any] | None
-) -> None:
-    journal.append(
-        tx,
-        kind="compute_node",
-        key=node.uuid,
-        operation=operation,
-        cause=Cause.OBSERVED,
-        occurred_at=now,
-        snapshot={name: getattr(node, name) for name in compute_nodes.c.keys()},  # noqa: SIM118  not a dictionary
-        previous=previous,
-    )
+def _announce_node(tx: Transaction, node: ComputeNode, *, occurred_at: Instant, **telling: Unpack[Telling]) -> None:
+    snapshot = {name: getattr(node, name) for name in compute_nodes.c.keys()}  # noqa: SIM118  not a dictionary
+    append(tx, kind="compute_node", key=node.uuid, occurred_at=occurred_at, snapshot=snapshot, **telling)

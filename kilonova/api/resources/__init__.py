@@ -20,6 +20,7 @@ from kilonova.api.resources import (
     server_groups,
     server_parts,
     servers,
+    service_writes,
     services,
 )
 from kilonova.api.routes import Route
@@ -36,6 +37,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *server_groups.ROUTES,
     *limits.ROUTES,
     *services.ROUTES,
+    *service_writes.ROUTES,
     *hypervisors.ROUTES,
     *images.ROUTES,
     *networks.ROUTES,

@@ -208,8 +208,6 @@ _LATER: Final = (
     _Later("DELETE", "/os-aggregates/{id}", "aggregates", _API + "os-aggregates:delete"),
     _Later("POST", "/os-aggregates/{id}/action", "aggregates", _API + "os-aggregates:add_host"),
     _Later("POST", "/os-aggregates/{id}/images", "image caching", "compute:aggregates:images", "2.81"),
-    _Later("PUT", "/os-services/{id}", "the management of services", _API + "os-services:update"),
-    _Later("DELETE", "/os-services/{id}", "the management of services", _API + "os-services:delete"),
     _Later("GET", "/os-hosts", "os-hosts", _API + "os-hosts:list", until="2.42"),
     _Later("GET", "/os-hosts/{host}", "os-hosts", _API + "os-hosts:show", until="2.42"),
     _Later("PUT", "/os-hosts/{host}", "os-hosts", _API + "os-hosts:update", until="2.42"),

@@ -11,7 +11,7 @@ from kilonova.domain.model import Service
 from kilonova.store import fleet
 from kilonova.wire.times import naive
 
-_COMPUTE: Final = "nova-compute"
+COMPUTE: Final = "nova-compute"
 _HIDDEN: Final = frozenset({"nova-osapi_compute", "nova-metadata"})
 """Services that Nova never lists (contract §1.2)."""
 
@@ -19,7 +19,7 @@ _HIDDEN: Final = frozenset({"nova-osapi_compute", "nova-metadata"})
 def zone_of(service: Service, call: Call) -> str:
     """The zone of a service; compute hosts are in the default one until there are aggregates (contract §1.6)."""
     settings = call.plane.settings
-    if service.binary == _COMPUTE:
+    if service.binary == COMPUTE:
         return settings.default_availability_zone
     return settings.internal_service_availability_zone
 
