@@ -36,6 +36,16 @@ _NEWEST_FIRST: Final = (("created_at", True), ("id", True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectUse:
+    """What the flavors of a project's servers on one host add up to. Memory in MiB, disk in GiB."""
+
+    project_id: str
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceQuery:
     """Which instances, in which order, and from where on (contract §6.5).
 
@@ -105,6 +115,22 @@ def count_by_host(connection: Connection) -> dict[str, int]:
         instances.c.deleted_at.is_(None), instances.c.host.is_not(None)
     )
     return {row.host: row.number for row in connection.execute(statement.group_by(instances.c.host))}
+
+
+def list_project_uses(connection: Connection, host: str) -> list[ProjectUse]:
+    """Who has servers on a host, and how much they take, by project (contract §2.1)."""
+    columns = instances.c
+    sums = [func.sum(each) for each in (columns.vcpus, columns.memory_mb, columns.root_gb + columns.ephemeral_gb)]
+    statement = (
+        select(columns.project_id, *sums)
+        .where(columns.host == host, columns.deleted_at.is_(None))
+        .group_by(columns.project_id)
+        .order_by(columns.project_id)
+    )
+    return [
+        ProjectUse(project_id=project_id, vcpus=int(vcpus), memory_mb=int(memory_mb), disk_gb=int(disk_gb))
+        for project_id, vcpus, memory_mb, disk_gb in connection.execute(statement)
+    ]
 
 
 def project_usage(connection: Connection, project_id: str, user_id: str | None = None) -> Usage:

@@ -43,12 +43,13 @@ def _service(key: str) -> Callable[[Hypervisor], Any]:
     }
 
 
-def _memory_used(node: ComputeNode) -> int:
+def memory_used(node: ComputeNode) -> int:
     """What is promised, and what the host keeps for itself, as Nova counts it (contract §3.2)."""
     return node.memory_mb_used + node.reserved_memory_mb
 
 
-def _disk_used(node: ComputeNode) -> int:
+def disk_used(node: ComputeNode) -> int:
+    """The same of its disk, in GiB."""
     return node.local_gb_used + node.reserved_disk_gb
 
 
@@ -78,10 +79,10 @@ _CAPACITY: Final[dict[str, Callable[[ComputeNode], int | None]]] = {
     "memory_mb": lambda node: node.memory_mb,
     "local_gb": lambda node: node.local_gb,
     "vcpus_used": lambda node: node.vcpus_used,
-    "memory_mb_used": _memory_used,
-    "local_gb_used": _disk_used,
-    "free_ram_mb": lambda node: node.memory_mb - _memory_used(node),
-    "free_disk_gb": lambda node: node.local_gb - _disk_used(node),
+    "memory_mb_used": memory_used,
+    "local_gb_used": disk_used,
+    "free_ram_mb": lambda node: node.memory_mb - memory_used(node),
+    "free_disk_gb": lambda node: node.local_gb - disk_used(node),
     "current_workload": lambda _: 0,
     "running_vms": lambda node: node.running_vms,
     "disk_available_least": lambda node: node.disk_available_least,

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kilonova.api.call import Call
-from kilonova.api.resources.services import COMPUTE, SERVICE
+from kilonova.api.call import Call, Shown
+from kilonova.api.resources.services import SERVICE, view_of
+from kilonova.api.resources.zones import COMPUTE
 from kilonova.api.routes import One, Route, route
 from kilonova.api.schemas.services import UPDATE
 from kilonova.api.schemas.types import MOST, truth
@@ -74,13 +75,14 @@ def act(call: Call) -> dict[str, Any]:
     return {"service": {"host": host, "binary": binary, **told}}
 
 
-def update(call: Call) -> Service:
+def update(call: Call) -> Shown:
     """``PUT /os-services/{uuid}``, from 2.53."""
     uuid = _uuid(call)
     with call.plane.database.transaction() as tx:
         service = fleet.get_service(tx.connection, uuid)
         _check_binary(service.binary)
-        return fleet.change_service(tx, uuid, request=call.request, **_wanted(call.body))
+        changed = fleet.change_service(tx, uuid, request=call.request, **_wanted(call.body))
+    return Shown(record=changed, view=view_of(call))
 
 
 def delete_by_number(call: Call) -> None:

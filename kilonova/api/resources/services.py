@@ -1,9 +1,11 @@
 """``/os-services`` and ``/os-availability-zone``: who is at work, and where (contract §1, §2.2)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kilonova.api.call import Call, Page
+from kilonova.api.resources.zones import Zones, zones_of
 from kilonova.api.routes import Many, Route, route
 from kilonova.api.schemas.types import NOTHING, STRING, param, query
 from kilonova.api.shape import Shape, field
@@ -11,17 +13,8 @@ from kilonova.domain.model import Service
 from kilonova.store import fleet
 from kilonova.wire.times import naive
 
-COMPUTE: Final = "nova-compute"
 _HIDDEN: Final = frozenset({"nova-osapi_compute", "nova-metadata"})
 """Services that Nova never lists (contract §1.2)."""
-
-
-def zone_of(service: Service, call: Call) -> str:
-    """The zone of a service; compute hosts are in the default one until there are aggregates (contract §1.6)."""
-    settings = call.plane.settings
-    if service.binary == COMPUTE:
-        return settings.default_availability_zone
-    return settings.internal_service_availability_zone
 
 
 def is_up(service: Service, call: Call) -> bool:
@@ -44,15 +37,28 @@ def _updated(service: Service) -> str | None:
     return None if service.updated_at is None else naive(service.updated_at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """What services are rendered with; worked out once for all of them."""
+
+    call: Call
+    zones: Zones
+
+
+def view_of(call: Call) -> ServiceView:
+    """The view for any number of services."""
+    return ServiceView(call=call, zones=zones_of(call))
+
+
 SERVICE: Final = Shape(
     "service",
     field("id", "id", until="2.52"),
     field("id", "uuid", since="2.53"),
     field("binary", "binary"),
     field("host", "host"),
-    field("zone", zone_of),
+    field("zone", lambda service, view: view.zones.of(service)),
     field("status", status_of),
-    field("state", state_of),
+    field("state", lambda service, view: state_of(service, view.call)),
     field("updated_at", _updated),
     field("disabled_reason", "disabled_reason"),
     field("forced_down", "forced_down", since="2.11"),
@@ -61,7 +67,15 @@ SERVICE: Final = Shape(
 
 def index(call: Call) -> Page:
     """``GET /os-services``."""
-    return Page(records=_listed(call, host=call.first("host") or None, binary=call.first("binary") or None))
+    found = listed(call, host=call.first("host") or None, binary=call.first("binary") or None)
+    return Page(records=found, view=view_of(call))
+
+
+def listed(call: Call, *, host: str | None = None, binary: str | None = None) -> list[Service]:
+    """The services that Nova would list, of one host or binary if wanted."""
+    with call.plane.database.read() as connection:
+        found = fleet.list_services(connection, host=host, binary=binary)
+    return [service for service in found if service.binary not in _HIDDEN]
 
 
 def zones(call: Call) -> dict[str, Any]:
@@ -75,17 +89,12 @@ def zones_detail(call: Call) -> dict[str, Any]:
     return _zones(call, hidden=None, has_hosts=True)
 
 
-def _listed(call: Call, *, host: str | None = None, binary: str | None = None) -> list[Service]:
-    with call.plane.database.read() as connection:
-        found = fleet.list_services(connection, host=host, binary=binary)
-    return [service for service in found if service.binary not in _HIDDEN]
-
-
 def _zones(call: Call, *, hidden: str | None, has_hosts: bool) -> dict[str, Any]:
     """A zone is available if one of its services is enabled, be it up or not (contract §2.2)."""
     members: dict[str, list[Service]] = {}
-    for service in _listed(call):
-        members.setdefault(zone_of(service, call), []).append(service)
+    zones = zones_of(call)
+    for service in listed(call):
+        members.setdefault(zones.of(service), []).append(service)
     members.pop(hidden or "", None)
     available = {zone: enabled for zone, each in members.items() if (enabled := [s for s in each if not s.disabled])}
     found = [

@@ -24,6 +24,7 @@ UNASKED: Final[dict[str, str]] = {
 REFUSED: Final[dict[str, tuple[int, str]]] = {
     "consoles/*": (410, "removed from Nova"),
     "os-admin-actions/admin-actions-reset-network": (410, "removed from Nova"),
+    "os-hosts/*": (501, "no driver powers hosts or puts them into maintenance, as libvirt's in Nova"),
     "os-hypervisors/v2.53/hypervisors-uptime-resp": (501, "a simulated host has no uptime, as in Nova"),
     "os-remote-consoles/*rdp-console-*": (400, "removed from Nova"),
     "os-remote-consoles/v2.8/create-mks-console-*": (400, "the consoles of a hypervisor that Kilonova does not drive"),

@@ -1,0 +1,33 @@
+"""In which zone a service is, worked out once for a whole answer (contract §1.6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from kilonova.api.call import Call
+from kilonova.domain.model import Service
+
+COMPUTE: Final = "nova-compute"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zones:
+    """The zones of compute hosts (``default`` for those that have none of their own), and of all other services."""
+
+    default: str
+    internal: str
+    by_host: Mapping[str, str] = field(default_factory=dict)
+
+    def of_host(self, host: str) -> str:
+        """The zone of a compute host."""
+        return self.by_host.get(host, self.default)
+
+    def of(self, service: Service) -> str:
+        """The zone of a service."""
+        return self.of_host(service.host) if service.binary == COMPUTE else self.internal
+
+
+def zones_of(call: Call) -> Zones:
+    """The zones as they are now."""
+    settings = call.plane.settings
+    return Zones(default=settings.default_availability_zone, internal=settings.internal_service_availability_zone)
