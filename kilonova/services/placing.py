@@ -19,7 +19,7 @@ from kilonova.domain.transitions import failed
 from kilonova.network.embedded import FlatNetwork
 from kilonova.services.nics import plugged
 from kilonova.services.settings import ServiceSettings
-from kilonova.store import changes, decisions, fleet, instances, ledger, server_groups
+from kilonova.store import aggregates, changes, decisions, fleet, instances, ledger, server_groups
 from kilonova.store.database import Connection, Database
 
 _log = logging.getLogger(__name__)
@@ -151,12 +151,13 @@ class Placer:
     def _candidates(self, connection: Connection) -> list[Candidate]:
         now, down = self._clock(), self._settings.service_down_time
         services = {service.host: service for service in fleet.list_services(connection, binary="nova-compute")}
+        zones, default_zone = aggregates.zones_by_host(connection), self._settings.default_availability_zone
         return [
             Candidate(
                 node_uuid=node.uuid,
                 host=node.host,
                 node=node.hypervisor_hostname,
-                availability_zone=self._settings.default_availability_zone,
+                availability_zone=zones.get(node.host, default_zone),
                 is_enabled=not service.disabled,
                 is_up=service.is_up(now, service_down_seconds=down),
                 disabled_reason=service.disabled_reason,

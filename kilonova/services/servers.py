@@ -22,7 +22,7 @@ from kilonova.services.at_once import AT_ONCE
 from kilonova.services.orders import Draft, ServerOrder, check_fit, check_place, drafts_of, flavor_of, key_data_of
 from kilonova.services.preparing import ImageFinder, Preparation
 from kilonova.services.settings import QuotaSettings, ServiceSettings
-from kilonova.store import changes, fleet, instances, ledger, server_groups
+from kilonova.store import aggregates, changes, fleet, instances, ledger, server_groups
 from kilonova.store.database import Database, Transaction
 from kilonova.store.quotas import lock_project
 
@@ -167,7 +167,8 @@ class Servers:
 
     def _create(self, tx: Transaction, request: Request, order: ServerOrder, image: Image) -> Instance:
         lock_project(tx, order.project_id)
-        check_place(tx.connection, order, zones={self._settings.default_availability_zone})
+        zones = {self._settings.default_availability_zone, *aggregates.zones_by_host(tx.connection).values()}
+        check_place(tx.connection, order, zones=zones)
         flavor = flavor_of(tx.connection, order)
         key_data = key_data_of(tx.connection, order)
         check_fit(image, flavor)

@@ -28,7 +28,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-REVISIONS: Final = ("0001", "0002", "0003", "0010", "0011", "0012")
+REVISIONS: Final = ("0001", "0002", "0003", "0010", "0011", "0012", "0013")
 """Every schema revision that this code knows, oldest first; the last one is what the tables below are."""
 
 metadata: Final = MetaData(

@@ -3,6 +3,7 @@
 from typing import Final
 
 from kilonova.api.resources import (
+    aggregates,
     elsewhere,
     extensions,
     flavor_access,
@@ -39,6 +40,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *limits.ROUTES,
     *services.ROUTES,
     *service_writes.ROUTES,
+    *aggregates.ROUTES,
     *hosts.ROUTES,
     *hypervisors.ROUTES,
     *images.ROUTES,

@@ -55,11 +55,8 @@ _MIGRATIONS_LISTED: Final = query(
     param("project_id", STRING, since="2.80"),
     strict="2.59",
 )
-_NO_AGGREGATE: Final = "Aggregate {id} could not be found."
 
 _NONE: Final = (
-    route("GET", "/os-aggregates", _empty("aggregates"), policy=_API + "os-aggregates:index", query=NOTHING),
-    route("GET", "/os-aggregates/{id}", _missing(_NO_AGGREGATE), policy=_API + "os-aggregates:show", query=NOTHING),
     route(
         "GET",
         "/os-migrations",
@@ -203,10 +200,6 @@ class _Later(NamedTuple):
 
 
 _LATER: Final = (
-    _Later("POST", "/os-aggregates", "aggregates", _API + "os-aggregates:create"),
-    _Later("PUT", "/os-aggregates/{id}", "aggregates", _API + "os-aggregates:update"),
-    _Later("DELETE", "/os-aggregates/{id}", "aggregates", _API + "os-aggregates:delete"),
-    _Later("POST", "/os-aggregates/{id}/action", "aggregates", _API + "os-aggregates:add_host"),
     _Later("POST", "/os-aggregates/{id}/images", "image caching", "compute:aggregates:images", "2.81"),
     _Later("PUT", "/os-quota-sets/{project_id}", "quotas of single projects", _API + "os-quota-sets:update"),
     _Later("DELETE", "/os-quota-sets/{project_id}", "quotas of single projects", _API + "os-quota-sets:delete"),

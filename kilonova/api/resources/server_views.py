@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from kilonova.api.call import Call
+from kilonova.api.resources.zones import Zones, zones_of
 from kilonova.api.shape import ABSENT, Field, Shape, field, raw, starting
 from kilonova.domain.model import Fault, Instance, Instant, Service
 from kilonova.domain.states import VmState
@@ -37,7 +38,7 @@ class ServerView:
 
     call: Call
     now: Instant
-    zone: str
+    zones: Zones
     faults: Mapping[str, Fault]
     host_states: Mapping[str, str]
     is_admin: bool
@@ -58,7 +59,7 @@ def view_of(call: Call, servers: Sequence[Instance]) -> ServerView:
     return ServerView(
         call=call,
         now=call.plane.now(),
-        zone=call.plane.settings.default_availability_zone,
+        zones=zones_of(call, {server.host for server in servers if server.host}),
         faults=_faults(call, servers),
         host_states=_host_states(call, servers) if sees_host_status or call.may(_HOST_UNKNOWN) else {},
         is_admin=call.is_admin,
@@ -161,7 +162,7 @@ def _fault(server: Instance, view: ServerView) -> Any:
 
 def _zone(server: Instance, view: ServerView) -> str:
     """The zone of the server's host, or the one that was asked for while it has none (contract §2.2)."""
-    return view.zone if server.host else server.availability_zone or ""
+    return view.zones.of_host(server.host) if server.host else server.availability_zone or ""
 
 
 def _host_status(server: Instance, view: ServerView) -> Any:

@@ -12,7 +12,7 @@ from kilonova.api.schemas.types import MOST, truth
 from kilonova.api.schemas.validation import is_uuid
 from kilonova.domain.errors import Conflict, Invalid, NotFound
 from kilonova.domain.model import Service
-from kilonova.store import fleet
+from kilonova.store import aggregates, fleet
 from kilonova.store.database import Connection
 from kilonova.store.fleet import ServiceValues
 from kilonova.wire.version import Versioned
@@ -106,8 +106,10 @@ def _remove(call: Call, find: Callable[[Connection], Service | None]) -> None:
         service = find(tx.connection)
         if service is None:
             raise NotFound(f"Service {call.params['id']} not found.")
-        if service.binary == COMPUTE and not fleet.remove_nodes(tx, service.host, request=call.request):
-            raise Conflict(_IN_USE)
+        if service.binary == COMPUTE:
+            aggregates.forget_host(tx, service.host, request=call.request)
+            if not fleet.remove_nodes(tx, service.host, request=call.request):
+                raise Conflict(_IN_USE)
         fleet.remove_service(tx, service, request=call.request)
 
 

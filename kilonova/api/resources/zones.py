@@ -1,11 +1,12 @@
 """In which zone a service is, worked out once for a whole answer (contract §1.6)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from kilonova.api.call import Call
 from kilonova.domain.model import Service
+from kilonova.store import aggregates
 
 COMPUTE: Final = "nova-compute"
 
@@ -27,7 +28,13 @@ class Zones:
         return self.of_host(service.host) if service.binary == COMPUTE else self.internal
 
 
-def zones_of(call: Call) -> Zones:
-    """The zones as they are now."""
+def zones_of(call: Call, hosts: Collection[str] | None = None) -> Zones:
+    """The zones as they are now, of these hosts at least; one query."""
     settings = call.plane.settings
-    return Zones(default=settings.default_availability_zone, internal=settings.internal_service_availability_zone)
+    with call.plane.database.read() as connection:
+        by_host = aggregates.zones_by_host(connection, hosts)
+    return Zones(
+        default=settings.default_availability_zone,
+        internal=settings.internal_service_availability_zone,
+        by_host=by_host,
+    )
