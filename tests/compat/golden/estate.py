@@ -68,7 +68,7 @@ class Estate:
         return [f"accepted, and then {each['action']} failed: {each['message']}" for each in actions if each["message"]]
 
     def sweep(self) -> None:
-        """Remove the servers that a request made or spoiled, so that there is room for the next; all hosts are up."""
+        """Remove the servers and aggregates that a request made, so that there is room for the next; hosts are up."""
         for service in self._computes():
             if service["status"] != "enabled" or service["forced_down"]:
                 self._change_service(service["id"], {"status": "enabled", "forced_down": False})
@@ -78,6 +78,8 @@ class Estate:
                 self.house.act(server["id"], {"os-resetState": {"state": "active"}})
                 self.house.call("DELETE", f"/servers/{server['id']}")
         self.settle()
+        for aggregate in self.must("GET", "/os-aggregates")["aggregates"]:
+            self._remove_aggregate(aggregate)
 
     # --- servers
 
@@ -415,6 +417,11 @@ class Estate:
     def _make_aggregate(self) -> str:
         wanted = {"name": self.fresh("aggregate")}
         return str(self.must("POST", "/os-aggregates", {"aggregate": wanted})["aggregate"]["id"])
+
+    def _remove_aggregate(self, aggregate: dict[str, Any]) -> None:
+        for host in aggregate["hosts"]:
+            self.must("POST", f"/os-aggregates/{aggregate['id']}/action", {"remove_host": {"host": host}})
+        self.must("DELETE", f"/os-aggregates/{aggregate['id']}")
 
     def _computes(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.must("GET", "/os-services?binary=nova-compute")["services"]
