@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -300,6 +300,7 @@ def _plane(ground: _Ground, drivers: Sequence[tuple[str, Driver]]) -> Plane:
             quota=settings.quota,
             shown=shown_settings(settings),
             host=settings.DEFAULT.host,
+            is_project=lambda project_id: ground.identity.records.find_project(project_id) is not None,
             chores=[_forgetting_tokens(ground), _forgetting_the_past(ground)],
             safe=safe,
         )
@@ -324,9 +325,8 @@ def _forgetting_the_past(ground: _Ground) -> Loop:
 
 def shown_settings(settings: Settings) -> PlaneSettings:
     """What of the settings the API shows or enforces."""
-    limits = {limit.name: getattr(settings.quota, limit.name) for limit in fields(settings.quota)}
     return PlaneSettings(
-        limits=limits,
+        limits=settings.quota.limits,
         max_limit=settings.api.max_limit,
         default_availability_zone=settings.DEFAULT.default_availability_zone,
         internal_service_availability_zone=settings.DEFAULT.internal_service_availability_zone,

@@ -70,7 +70,7 @@ _ROWS: Final[tuple[tuple[Verdict, str], ...]] = (
     (_D, "Networks must be named when a server is created, and may be auto or none."),
     (_D, "Filtering servers by a status that does not exist is an error."),
     (_D, "Image metadata is no longer passed on; its limit is gone."),
-    (_I, "Usage is listed in pages."),
+    (_D, "Usage is listed in pages."),
     (_I, "Aggregates have a UUID."),
     (_I, "Networks and block devices may again be tagged, at last for the whole life of the server."),
     (_I, "os-hosts is gone."),

@@ -38,6 +38,10 @@ class Plane(Protocol):
         """The present, by the control plane's clock."""
         ...
 
+    def is_project(self, project_id: str) -> bool:
+        """Whether there is such a project; true where nobody can tell."""
+        ...
+
     def create_server(self, request: Request, order: ServerOrder) -> Instance:
         """Accept a server: its record and its open action exist. Invalid or QuotaExceeded where it cannot be."""
         ...

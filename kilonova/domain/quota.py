@@ -3,12 +3,59 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
-from kilonova.domain.errors import QuotaExceeded
+from kilonova.domain.errors import Invalid, QuotaExceeded
 
 UNLIMITED: Final = -1
 """The limit that is none."""
+
+
+RESOURCES: Final[Mapping[str, str | None]] = {
+    "cores": "cores",
+    "fixed_ips": None,
+    "floating_ips": None,
+    "injected_file_content_bytes": "injected_file_content_bytes",
+    "injected_file_path_bytes": "injected_file_path_length",
+    "injected_files": "injected_files",
+    "instances": "instances",
+    "key_pairs": "key_pairs",
+    "metadata_items": "metadata_items",
+    "ram": "ram",
+    "security_group_rules": None,
+    "security_groups": None,
+    "server_group_members": "server_group_members",
+    "server_groups": "server_groups",
+}
+"""Every resource that has a limit, with the setting that gives its default; None: there is no limit by default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a project may have, and what one of its users may, by resource; ``user`` is None where nothing says so."""
+
+    project: Mapping[str, int]
+    user: Mapping[str, int] | None = None
+
+    @property
+    def effective(self) -> Mapping[str, int]:
+        """The user's limits, or else the project's."""
+        return self.project if self.user is None else self.user
+
+
+def check_limit(name: str, limit: int, *, least: int, most: int = UNLIMITED) -> None:
+    """Raise ``Invalid``, in Nova's words, for a limit below ``least`` or above ``most`` (contract §4.3)."""
+    if _reach(limit) < least:
+        raise Invalid(
+            f"Quota limit {limit} for {name} must be greater than or equal to already used and reserved {least}."
+        )
+    if _reach(limit) > _reach(most):
+        raise Invalid(f"Quota limit {limit} for {name} must be less than or equal to {most}.")
+
+
+def _reach(limit: int) -> float:
+    return inf if limit == UNLIMITED else limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

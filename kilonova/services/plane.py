@@ -4,7 +4,7 @@ Everything is given from outside (``bootstrap``). With ``start`` it runs by itse
 which does all there is to do in the caller's thread.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,8 @@ _MOST_ROUNDS = 1000
 class PlaneParts:
     """What a plane is made of, each chosen by ``bootstrap``.
 
-    ``host`` is the name of the control plane's services, ``chores`` what else has to be done now and then.
+    ``host`` is the name of the control plane's services, ``chores`` what else has to be done now and then;
+    ``is_project`` says whether the identity service knows a project.
     """
 
     database: Database
@@ -51,6 +52,7 @@ class PlaneParts:
     quota: QuotaSettings
     shown: PlaneSettings
     host: str
+    is_project: Callable[[str], bool]
     chores: Sequence[Loop] = ()
     safe: Safe = field(default_factory=Safe)
 
@@ -125,6 +127,10 @@ class Plane:
             if not any([loop.step() for loop in self._work]):  # noqa: C419
                 return
         raise RuntimeError("the plane does not come to rest")
+
+    def is_project(self, project_id: str) -> bool:
+        """Whether there is such a project, as far as the identity service can tell."""
+        return self._parts.is_project(project_id)
 
     def find_image(self, image_id: str, caller: Caller) -> Image | None:
         """The image as this caller may see it."""

@@ -15,7 +15,7 @@ from kilonova.domain.errors import Conflict, Invalid, NotFound, NotSupported, St
 from kilonova.domain.images import Image
 from kilonova.domain.model import Clock, Flavor, Instance, Request
 from kilonova.domain.operations import Operation, Runs, get_operation
-from kilonova.domain.quota import Usage, afford
+from kilonova.domain.quota import Limits, Usage, afford
 from kilonova.domain.states import TaskState, VmState
 from kilonova.domain.transitions import accepted, finished, refusal
 from kilonova.services.at_once import AT_ONCE
@@ -24,7 +24,7 @@ from kilonova.services.preparing import ImageFinder, Preparation
 from kilonova.services.settings import QuotaSettings, ServiceSettings
 from kilonova.store import aggregates, changes, fleet, instances, ledger, server_groups
 from kilonova.store.database import Database, Transaction
-from kilonova.store.quotas import lock_project
+from kilonova.store.quotas import get_limits, lock_project
 
 __all__ = ["ImageFinder", "ServerOrder", "ServerUpdate", "Servers"]
 
@@ -180,15 +180,22 @@ class Servers:
         return made[0]
 
     def _affordable(self, tx: Transaction, order: ServerOrder, flavor: Flavor) -> int:
-        limits = {name: getattr(self._quota, name) for name in ("instances", "cores", "ram")}
-        used = instances.project_usage(tx.connection, order.project_id)
+        limits = self._limits(tx, order)
         each = Usage(instances=1, cores=flavor.vcpus, ram=flavor.memory_mb)
-        return afford(limits, used, each, least=order.min_count, most=order.max_count)
+        used = instances.project_usage(tx.connection, order.project_id)
+        room = afford(limits.project, used, each, least=order.min_count, most=order.max_count)
+        if limits.user is None:
+            return room
+        theirs = instances.project_usage(tx.connection, order.project_id, order.user_id)
+        return min(room, afford(limits.user, theirs, each, least=order.min_count, most=order.max_count))
+
+    def _limits(self, tx: Transaction, order: ServerOrder) -> Limits:
+        return get_limits(tx.connection, self._quota.limits, order.project_id, order.user_id)
 
     def _join_group(self, tx: Transaction, request: Request, order: ServerOrder, made: list[Instance]) -> None:
         if order.group is None:
             return
-        limit = self._quota.server_group_members
+        limit = self._limits(tx, order).effective["server_group_members"]
         try:
             server_groups.join_server_group(tx, order.group, made, limit=limit, request=request)
         except NotFound as error:

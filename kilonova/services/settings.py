@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kilonova.domain.errors import SettingsUnusable
 from kilonova.domain.options import option
+from kilonova.domain.quota import RESOURCES, UNLIMITED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +66,18 @@ class QuotaSettings:
     server_groups: int = option(10, "Server groups of a project.", least=-1)
     server_group_members: int = option(10, "Servers of a server group.", least=-1)
 
+    @property
+    def limits(self) -> dict[str, int]:
+        """The default of every limit, by the name of its resource; -1 for none."""
+        return {name: UNLIMITED if option is None else getattr(self, option) for name, option in RESOURCES.items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaneSettings:
     """What of the settings the API shows or enforces, gathered by ``bootstrap``.
 
-    ``limits`` maps Nova's quota names to numbers, -1 for none; ``compute_link_prefix`` is None for the request's own.
+    ``limits`` maps resources to their default limits, -1 for none; ``compute_link_prefix`` is None for the request's
+    own.
     """
 
     limits: Mapping[str, int]

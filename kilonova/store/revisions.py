@@ -13,7 +13,9 @@ from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from kilonova.domain.errors import StoreUnusable
-from kilonova.store import schema_aggregates, schema_catalog, schema_identity  # noqa: F401  their tables are part of the schema
+
+# Their tables are part of the schema.
+from kilonova.store import schema_aggregates, schema_catalog, schema_identity, schema_quota  # noqa: F401
 from kilonova.store.schema import REVISIONS, journal_head, metadata, schema_version
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-REVISIONS: Final = ("0001", "0002", "0003", "0010", "0011", "0012", "0013")
+REVISIONS: Final = ("0001", "0002", "0003", "0010", "0011", "0012", "0013", "0014")
 """Every schema revision that this code knows, oldest first; the last one is what the tables below are."""
 
 metadata: Final = MetaData(
@@ -136,6 +136,7 @@ instances: Final = Table(
     Index(None, "deleted_at", "created_at", "id"),
     Index(None, "host", "deleted_at"),
     Index(None, "updated_at"),
+    Index(None, "project_id", "uuid"),
 )
 
 # PostgreSQL does not take the order of an index beyond IS NULL, and would sort every listing of living servers.

@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NAIVE: Final = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d %H:%M:%S.%f")
 _ISO: Final = re.compile(
     r"^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*"
     r"(Z|z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?$",
@@ -50,6 +52,20 @@ def parse_iso(text: str) -> int:
     moment = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=UTC)
     micros = int((fraction or "0").ljust(6, "0")[:6])
     return int((moment - _EPOCH).total_seconds()) * 1_000_000 + micros - _offset_seconds(zone) * 1_000_000
+
+
+def parse_naive(text: str) -> int:
+    """The instant of a time in one of the three spellings that usage reports know, read as UTC (contract §5.2).
+
+    ``2026-11-22T10:54:42``, and with a fraction after a ``T`` or a blank. ValueError for anything else.
+    """
+    for spelling in _NAIVE:
+        try:
+            moment = datetime.strptime(text, spelling).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        return (moment - _EPOCH) // _MICROSECOND
+    raise ValueError(f"not a time as usage reports know it: {text!r}")
 
 
 def _offset_seconds(zone: str | None) -> int:

@@ -17,6 +17,7 @@ from kilonova.api.resources import (
     keypairs,
     limits,
     networks,
+    quota_changes,
     removed,
     server_actions,
     server_groups,
@@ -24,6 +25,7 @@ from kilonova.api.resources import (
     servers,
     service_writes,
     services,
+    tenant_usage,
 )
 from kilonova.api.routes import Route
 
@@ -38,6 +40,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *keypairs.ROUTES,
     *server_groups.ROUTES,
     *limits.ROUTES,
+    *quota_changes.ROUTES,
+    *tenant_usage.ROUTES,
     *services.ROUTES,
     *service_writes.ROUTES,
     *aggregates.ROUTES,

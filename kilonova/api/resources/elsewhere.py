@@ -201,11 +201,6 @@ class _Later(NamedTuple):
 
 _LATER: Final = (
     _Later("POST", "/os-aggregates/{id}/images", "image caching", "compute:aggregates:images", "2.81"),
-    _Later("PUT", "/os-quota-sets/{project_id}", "quotas of single projects", _API + "os-quota-sets:update"),
-    _Later("DELETE", "/os-quota-sets/{project_id}", "quotas of single projects", _API + "os-quota-sets:delete"),
-    _Later("PUT", "/os-quota-class-sets/{name}", "quota classes", _API + "os-quota-class-sets:update"),
-    _Later("GET", "/os-simple-tenant-usage", "usage reports", _API + "os-simple-tenant-usage:list"),
-    _Later("GET", "/os-simple-tenant-usage/{project_id}", "usage reports", _API + "os-simple-tenant-usage:show"),
     _Later("GET", "/os-instance_usage_audit_log", "the audit log", _API + "os-instance-usage-audit-log:list"),
     _Later("GET", "/os-instance_usage_audit_log/{before}", "the audit log", _API + "os-instance-usage-audit-log:show"),
     _Later("POST", "/os-server-external-events", "external events", _API + "os-server-external-events:create"),

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from kilonova.api.call import Call, Page, Shown
 from kilonova.api.paging import page_limit, page_of
+from kilonova.api.quotas import limits_of
 from kilonova.api.routes import Many, One, Target, route
 from kilonova.api.schemas import keypairs as schemas
 from kilonova.api.shape import ABSENT, Shape, field
@@ -99,7 +100,7 @@ def create(call: Call) -> Shown:
         fingerprint=fingerprint_of(type, public_key),
         created_at=call.plane.now(),
     )
-    limit = call.plane.settings.limits["key_pairs"]
+    limit = limits_of(call, user_id)["key_pairs"]
     with call.plane.database.transaction() as tx:
         made = keypairs.add_keypair(tx, keypair, limit=limit, request=call.request, is_import=private_key is None)
     return Shown(record=made, view=Made(private_key))

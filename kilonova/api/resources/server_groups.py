@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from kilonova.api.call import Call, Page
 from kilonova.api.paging import page_limit
+from kilonova.api.quotas import limits_of
 from kilonova.api.routes import Many, One, Target, route
 from kilonova.api.schemas import server_groups as schemas
 from kilonova.api.schemas.types import NOTHING, integer
@@ -69,7 +70,7 @@ def create(call: Call) -> ServerGroup:
         max_server_per_host=None if most is None else integer("max_server_per_host", most, least=1),
         created_at=call.plane.now(),
     )
-    limit = call.plane.settings.limits["server_groups"]
+    limit = limits_of(call)["server_groups"]
     with call.plane.database.transaction() as tx:
         return server_groups.add_server_group(tx, group, limit=limit, request=call.request)
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from kilonova.api.call import Accepted, Call, Page, Plain, Shown
 from kilonova.api.paging import page_limit, page_of
+from kilonova.api.quotas import limits_of
 from kilonova.api.resources.server_listing import listed
 from kilonova.api.resources.server_views import BRIEF, CREATED, DETAIL, FULL, UPDATED, view_of
 from kilonova.api.routes import Many, One, route
@@ -196,8 +197,8 @@ def _counts(wanted: dict[str, Any]) -> tuple[int, int]:
 
 
 def check_metadata(call: Call, metadata: Mapping[str, str]) -> None:
-    """QuotaExceeded where there are more items than ``[quota] metadata_items`` allows."""
-    most = call.plane.settings.limits["metadata_items"]
+    """QuotaExceeded where there are more items than the limit ``metadata_items`` allows."""
+    most = limits_of(call)["metadata_items"]
     if most >= 0 and len(metadata) > most:
         raise QuotaExceeded(f"Maximum number of metadata items exceeds {most}")
 

@@ -49,7 +49,6 @@ def test_what_there_is_none_of_is_not_found(cloud: ApiCloud, path: str, text: st
         ("POST", "/os-security-group-rules"),
         ("POST", "/os-assisted-volume-snapshots"),
         ("POST", "/os-server-external-events"),
-        ("PUT", "/os-quota-class-sets/default"),
     ],
 )
 def test_what_nobody_can_make_here_is_told_so(cloud: ApiCloud, method: str, path: str) -> None:

@@ -132,9 +132,9 @@ def test_what_nova_removed_is_gone_at_any_version(cloud: ApiCloud) -> None:
 
 
 def test_what_comes_later_says_so(cloud: ApiCloud) -> None:
-    reply = cloud.call("GET", "/os-simple-tenant-usage")
+    reply = cloud.call("GET", "/os-console-auth-tokens/some")
     assert (reply.status_code, list(reply.json())) == (501, ["notImplemented"])
-    assert reply.json()["notImplemented"]["message"] == "Kilonova does not have usage reports yet."
+    assert reply.json()["notImplemented"]["message"] == "Kilonova does not have remote consoles yet."
 
 
 @pytest.mark.parametrize("body", ["{", "[1", "nonsense", '{"a": NaN}', '"\\ud800', "[" * 100_000])

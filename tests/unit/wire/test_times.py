@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kilonova.wire.times import naive, parse_iso, spaced, zulu, zulu_micros
+from kilonova.wire.times import naive, parse_iso, parse_naive, spaced, zulu, zulu_micros
 
 _SECOND = 1_000_000
 _WHOLE = 1_795_344_849 * _SECOND
@@ -133,3 +133,18 @@ def test_any_text_is_an_instant_or_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert isinstance(instant, int)
+
+
+@given(_INSTANTS)
+def test_what_usage_reports_print_they_also_read(instant: int) -> None:
+    text = naive(instant)
+    assert parse_naive(text) == parse_naive(text.replace("T", " ")) == instant
+    assert parse_naive(text[: len("2026-11-22T10:54:09")]) == instant // _SECOND * _SECOND
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-22", "2026-11-22 10:54:09", "2026-11-22T10:54:09Z", "", "2026-13-01T00:00:00"]
+)
+def test_usage_reports_read_no_other_spelling(text: str) -> None:
+    with pytest.raises(ValueError, match="not a time"):
+        parse_naive(text)
