@@ -17,6 +17,7 @@ from kilonova.domain.model import Request
 from kilonova.store import journal
 from kilonova.store.database import Transaction
 from kilonova.store.fleet import find_service
+from kilonova.store.rows import first_tuple
 from kilonova.store.schema import instances
 from kilonova.store.schema_aggregates import aggregate_hosts as members
 from kilonova.store.schema_aggregates import aggregates
@@ -44,8 +45,16 @@ def get_aggregate(connection: Connection, id: int) -> Aggregate:
     return found[0]
 
 
+_ANY_ZONE: Final = "SELECT 1 FROM aggregates WHERE availability_zone IS NOT NULL LIMIT 1"
+
+
 def zones_by_host(connection: Connection, hosts: Collection[str] | None = None) -> dict[str, str]:
-    """The zone of each host that is in one, of these hosts at least; a host that is missing is in the default zone."""
+    """The zone of each host that is in one, of these hosts at least; a host that is missing is in the default zone.
+
+    On the path of every server that is shown: most clouds have no zones of their own, which ready SQL tells at once.
+    """
+    if first_tuple(connection, _ANY_ZONE, ()) is None:
+        return {}
     few = hosts is not None and len(hosts) <= _FEW
     statement = _ZONED.where(members.c.host.in_(hosts or ())) if few else _ZONED
     return joined_zones((host, zone) for host, zone in connection.execute(statement))
