@@ -103,7 +103,7 @@ class PartFile:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._part.chmod(0o444)
+            self._part.chmod(0o400)
             self._part.replace(self._final)
             _sync_directory(self._final.parent)
 

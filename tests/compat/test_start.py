@@ -54,17 +54,28 @@ def _refused(*arguments: str, **environment: str) -> str:
     return line
 
 
-def test_ctrl_c_stops_it_and_the_next_start_finds_everything(simulated: StartedCloud) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_stops_it_and_the_next_start_finds_everything(simulated: StartedCloud, how: int) -> None:
     cloud = simulated
     cloud.start()
     cloud.openstack("server", "create", "--flavor", "m1.tiny", "--image", "tiny", "--nic", "none", "--wait", "web1")
     before = cloud.table("server", "show", "web1")
-    assert cloud.stop() == 0
+    assert cloud.stop(how) == 0
+    assert "Stopped." in cloud.output
     assert "Traceback" not in cloud.output
+    assert not list(cloud.state_dir.glob("*-wal")), "the database was closed"
     cloud.start()
     assert "password" not in cloud.output, "the password is shown once"
     after = cloud.table("server", "show", "web1")
     assert after == before
+
+
+def test_what_it_keeps_is_its_owners_alone(simulated: StartedCloud) -> None:
+    simulated.state_dir.mkdir(mode=0o755)
+    simulated.start()
+    kept = [path for path in simulated.state_dir.rglob("*") if path.exists()]
+    assert {path.name for path in kept} >= {"kilonova.sqlite", "kilonova.log", "clouds.yaml"}
+    assert [path for path in kept if path.stat().st_mode & 0o077] == []
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])

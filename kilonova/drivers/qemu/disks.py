@@ -79,7 +79,7 @@ class ImageCache:
                 _verify_bytes(image, part)
                 if check_image(part, image_id=image.image_id, claimed=image.disk_format).disk_format == "qcow2":
                     _verify_qcow2(part, image.image_id)
-                part.chmod(0o444)
+                part.chmod(0o400)
                 part.rename(path)
         finally:
             part.unlink(missing_ok=True)
