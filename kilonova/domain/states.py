@@ -99,8 +99,6 @@ REBOOTING_HARD: Final = frozenset(
     {TaskState.REBOOTING_HARD, TaskState.REBOOT_PENDING_HARD, TaskState.REBOOT_STARTED_HARD}
 )
 
-UNKNOWN_STATUS: Final = "UNKNOWN"
-
 
 def _when(tasks: frozenset[TaskState], status: str) -> dict[TaskState, str]:
     return dict.fromkeys(tasks, status)

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from kilonova.store import decisions, fleet
+from kilonova.domain.changes import Phase
+from kilonova.domain.faults import FaultCause
+from kilonova.services.door import Failure, PhaseReport
+from kilonova.store import decisions, fleet, ledger
 from tests.plane.house import House
 
 
@@ -14,7 +17,7 @@ def _ended(house: House, server_id: str) -> dict[str, Any]:
     return shown
 
 
-def test_a_server_that_fits_nowhere_says_what_is_short(house: House) -> None:
+def test_more_than_the_quota_is_refused_and_leaves_nothing(house: House) -> None:
     house.call("POST", "/flavors", {"flavor": {"name": "huge", "ram": 64, "vcpus": 300, "disk": 1, "id": "huge"}})
     quota_free = house.cloud.settings.quota.cores
     assert quota_free < 300, "or the quota would not be what refuses"
@@ -25,6 +28,7 @@ def test_a_server_that_fits_nowhere_says_what_is_short(house: House) -> None:
     )
     assert reply.status_code == 403
     assert reply.json()["forbidden"]["message"].startswith("Quota exceeded for cores: Requested 300")
+    assert house.call("GET", "/servers").json()["servers"] == []
 
 
 def test_no_host_is_a_fault_with_numbers_and_a_decision(house: House) -> None:
@@ -71,3 +75,18 @@ def test_a_failing_pause_leaves_the_server_as_it_was(house: House) -> None:
     shown = house.show(server["id"])
     assert (shown["status"], shown["OS-EXT-STS:task_state"]) == ("ACTIVE", None)
     assert "fault" not in shown
+
+
+def test_what_a_tool_says_of_a_hostile_image_is_cut(house: House) -> None:
+    server = house.boot()
+    house.act(server["id"], {"pause": None})
+    conductor, (agent,) = house.cloud.plane.conductor, house.cloud.plane.agents
+    (work,) = conductor.next_work(agent.host, "run", limit=1)
+    said = Failure(cause=FaultCause.DRIVER_ERROR, message="refused", detail="x" * 500_000, traceback="y" * 500_000)
+    conductor.report(
+        PhaseReport(action_id=work.action_id, host=agent.host, run_id="run", phase=Phase.ERROR, failure=said)
+    )
+    with house.cloud.database.read() as connection:
+        fault = ledger.latest_faults(connection, [server["id"]])[server["id"]]
+    assert len(fault.details) < 10_000
+    assert "characters left out" in fault.details
