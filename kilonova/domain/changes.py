@@ -39,6 +39,15 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """The exception behind a failure: its class, and the module and function that raised it."""
+
+    exception: str
+    module: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One before and after of an instance, with all that has to be kept and told of it.
 
@@ -56,7 +65,16 @@ class Change:
     ========  ==========================================================================================
 
     ``event`` replaces the operation's own event name where a step has another one; ``without_event`` is for an end that
-    has none, such as that of a server deleted without its host (contract §7.6).
+    has none, such as that of a server deleted without its host (contract §7.6). ``also`` are further events that began
+    and ended with this one, ``opens`` is one that begins as this one ends. ``step`` is the step of the operation's
+    workflow that it is the start or end of, with ``is_undoing`` of its undoing; None for the operation as a whole.
+
+    ``parameters_json`` in a later phase is the action's: some notifications tell of it (``new_flavor``, an image's id).
+
+    How a change is told outside follows from its operation, phase and event (``notifications/occasions.py``). Where it
+    does not, ``notices`` says it, in order: ``("live_migration_post.start@host-1",)`` is the versioned name, the phase,
+    and whose host speaks if not ``host``; ``("update",)`` tells nothing but the update. ``raised`` is the exception
+    behind a fault. Without ``keeps_fault`` a fault is told, and not kept as the instance's.
     """
 
     before: Instance | None
@@ -75,3 +93,10 @@ class Change:
     details: str | None = None
     closes_action: bool = True
     without_event: bool = False
+    notices: tuple[str, ...] | None = None
+    raised: Raised | None = None
+    keeps_fault: bool = True
+    also: tuple[str, ...] = ()
+    opens: str | None = None
+    step: str | None = None
+    is_undoing: bool = False

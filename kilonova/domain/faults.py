@@ -7,6 +7,7 @@ know the numbers); a cause says what kind of trouble it is.
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class FaultCause(Enum):
         "The image is larger than the flavor's disk",
         "Use a flavor with a larger root disk.",
     )
+    IMAGE_NOT_KEPT = _Row(
+        "image_not_kept",
+        "The new image could not be kept",
+        "See that the image service answers, has room, and takes images of this size.",
+    )
     DISK_FULL = _Row("disk_full", "The host's disk is full", "Free space in the host's state directory.")
     MEMORY_SHORT = _Row(
         "memory_short",
@@ -76,6 +82,7 @@ class FaultCause(Enum):
         "The host's driver cannot do this",
         "Ask for it on a host with another driver; what each driver can do is in the guide on drivers.",
     )
+    ABORTED = _Row("aborted", "The operation was called off", "Nothing: somebody wanted it so.")
     HOST_DOWN = _Row("host_down", "The server's host is down", "Bring the host back, or evacuate the server.")
     DRIVER_ERROR = _Row(
         "driver_error",
@@ -102,6 +109,35 @@ class FaultCause(Enum):
     def remedy(self) -> str:
         """What to do next, in one sentence."""
         return self.value.remedy
+
+    @property
+    def operator(self) -> str:
+        """What it means to who runs the cloud, and where to look."""
+        return _FOR_OPERATORS.get(self.code, _LOOK)
+
+
+_FOR_OPERATORS: Final = {
+    "no_valid_host": "GET /state/v1/decisions?server=… has what each host lacked; add capacity or enable hosts.",
+    "image_corrupt": "The file in the image store does not match its checksum or format; the host is well.",
+    "image_refused": "The image names a backing file, which could be any file of a host: keep such images out.",
+    "image_unavailable": "See that the image store answers, and that its files are still there.",
+    "image_too_large": "The image's virtual size exceeds the flavor's root disk; set min_disk on the image.",
+    "disk_full": "Free space in the host's state directory, or disable the host until there is some.",
+    "memory_short": "Memory on the host is promised beyond what there is: look at ram_allocation_ratio and the host.",
+    "hypervisor_gone": "See that QEMU or libvirt is installed and running on the host; its log says what it met.",
+    "guest_crashed": "The guest's process is gone: look for the kernel's out-of-memory killer and QEMU's last words.",
+    "guest_unresponsive": "The guest ignored its power button or its monitor; a hard reboot does not ask it.",
+    "guest_missing": "Somebody removed the guest past Kilonova, or its host lost its disk.",
+    "interrupted": "Whoever had the operation fell silent or took too long; the timeline shows its lease and deadline.",
+    "not_supported": "Use a host with another driver for it; drivers and what they can do are in the guide.",
+    "host_down": "Bring the host's agent back; servers there can be evacuated meanwhile.",
+    "driver_error": "The hypervisor's own words are in the fault's details.",
+    "internal": "The traceback is in the fault's details: please report it.",
+}
+_LOOK: Final = "The fault's details and the host's log have more."
+
+HOPELESS: Final = frozenset({FaultCause.IMAGE_CORRUPT, FaultCause.IMAGE_REFUSED, FaultCause.IMAGE_TOO_LARGE})
+"""Causes that no other host would mend."""
 
 
 def find_cause(code: str) -> FaultCause | None:

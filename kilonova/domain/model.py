@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, NewType
 
+from kilonova.domain.capacity import LOCAL_GB, MEMORY_MB, VCPUS, Capacity, Resource, promisable
 from kilonova.domain.states import PowerState, TaskState, VmState, status_of
 
 Instant = NewType("Instant", int)
@@ -32,13 +33,16 @@ class Request:
     """The API request (or the loop) on whose behalf something is done.
 
     ``user_id`` and ``project_id`` are the caller's, which for an administrator are not the server's; None where
-    nobody asked (contract §7.2).
+    nobody asked (contract §7.2). ``context_json`` is what else is told of the caller: ``user_name``, ``project_name``,
+    ``user_domain``, ``project_domain``, ``roles`` and ``is_admin`` (contract §10.2), never a credential; None where it
+    is not known.
     """
 
     request_id: str
     user_id: str | None
     project_id: str | None
     received_at: Instant
+    context_json: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +194,9 @@ class InstanceAction:
 
     ``host`` is the compute host that has to carry it out, None while the conductor has it. ``owner`` is the run of
     the process that took it, good until ``lease_until``; past ``deadline_at`` the action is closed as interrupted.
-    ``message`` is None or ``Error`` as in Nova; ``result`` and ``finished_at`` are ours.
+    ``message`` is None or ``Error`` as in Nova; ``result`` and ``finished_at`` are ours. ``step``, ``is_undoing`` and
+    ``course_json`` say how far a workflow is (``domain/workflow.py``); ``step`` is None before its first one.
+    ``cause`` is the code of why it failed, None where it did not.
     """
 
     id: int
@@ -211,6 +217,11 @@ class InstanceAction:
     deadline_at: Instant
     attempts: int
     parameters_json: str
+    step: str | None = None
+    is_undoing: bool = False
+    course_json: str = "{}"
+    cause: str | None = None
+    context_json: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -250,9 +261,12 @@ class Fault:
     created_at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """A process that heartbeats. ``last_seen_at`` is by the control plane's clock, None before the first beat."""
+class Service(NamedTuple):
+    """A process that heartbeats. Field order is column order, as of ``Instance``.
+
+    ``last_seen_at`` is by the control plane's clock, None before the first beat.
+    ``was_up`` is what was last announced of it, and ``turned_at`` when, None where it never turned.
+    """
 
     id: int
     uuid: str
@@ -266,6 +280,8 @@ class Service:
     created_at: Instant
     updated_at: Instant | None
     version: int
+    was_up: bool = True
+    turned_at: Instant | None = None
 
     def is_up(self, now: Instant, *, service_down_seconds: float) -> bool:
         """Whether it beat within the window, both ways and inclusive; forced down wins (contract §1.5)."""
@@ -275,9 +291,12 @@ class Service:
         return abs(now - seen) <= service_down_seconds * SECOND
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComputeNode:
-    """What a host has and what is promised of it. Memory in MiB, disk in GiB; ``*_used`` is the sum of claims."""
+class ComputeNode(NamedTuple):
+    """What a host has and what is promised of it. Memory in MiB, disk in GiB; field order is column order.
+
+    ``*_used`` is the sum of the claims, and ``running_vms`` their number: the servers on the node, running or not, as
+    Nova counts them (contract §3.2).
+    """
 
     id: int
     uuid: str
@@ -305,16 +324,39 @@ class ComputeNode:
     updated_at: Instant | None
 
     @property
+    def capacity(self) -> Capacity:
+        """What it has of each kind, and what of that is promised."""
+        return Capacity(
+            vcpus=Resource(
+                name=VCPUS, total=self.vcpus, reserved=0, allocated=self.vcpus_used, ratio=self.cpu_allocation_ratio
+            ),
+            memory_mb=Resource(
+                name=MEMORY_MB,
+                total=self.memory_mb,
+                reserved=self.reserved_memory_mb,
+                allocated=self.memory_mb_used,
+                ratio=self.ram_allocation_ratio,
+            ),
+            local_gb=Resource(
+                name=LOCAL_GB,
+                total=self.local_gb,
+                reserved=self.reserved_disk_gb,
+                allocated=self.local_gb_used,
+                ratio=self.disk_allocation_ratio,
+            ),
+        )
+
+    @property
     def vcpus_free(self) -> int:
         """Virtual CPUs still to be promised, overcommit included."""
-        return int(self.vcpus * self.cpu_allocation_ratio) - self.vcpus_used
+        return promisable(self.vcpus, 0, self.cpu_allocation_ratio) - self.vcpus_used
 
     @property
     def memory_mb_free(self) -> int:
         """MiB of memory still to be promised, overcommit and reservation included."""
-        return int((self.memory_mb - self.reserved_memory_mb) * self.ram_allocation_ratio) - self.memory_mb_used
+        return promisable(self.memory_mb, self.reserved_memory_mb, self.ram_allocation_ratio) - self.memory_mb_used
 
     @property
     def local_gb_free(self) -> int:
         """GiB of disk still to be promised, overcommit and reservation included."""
-        return int((self.local_gb - self.reserved_disk_gb) * self.disk_allocation_ratio) - self.local_gb_used
+        return promisable(self.local_gb, self.reserved_disk_gb, self.disk_allocation_ratio) - self.local_gb_used

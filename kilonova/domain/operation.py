@@ -36,7 +36,8 @@ class Operation:
     ``needs_task`` one of them must be there. ``during``/``becomes``/``power`` are the states while it runs and after
     it, None for unchanged. ``fails_to`` is the settled state after a failure, None for the one before; with
     ``forgives_running`` it is ``becomes`` for a guest that runs all the same. ``events`` are the ledger's, ``event``
-    the one that the driver call has. ``steps`` are the task states that follow ``during`` while it runs. With
+    the one that the driver call has. ``begins`` is the task state once its host has begun, None for ``during``, and
+    ``steps`` are those that follow while it runs. With
     ``launches`` it begins the server's life anew (``launched_at``, contract §5), and with ``keeps_stopped`` a server
     that was stopped is stopped again at its end. ``keeps`` are the parameters that the ledger keeps; whatever else a
     client sends, such as a password, is dropped before it is written anywhere. With ``minds_lock`` a locked server is
@@ -58,6 +59,7 @@ class Operation:
     accepts_tasks: frozenset[TaskState] = IDLE
     needs_task: bool = False
     during: TaskState | None = None
+    begins: TaskState | None = None
     steps: tuple[TaskState, ...] = ()
     becomes: VmState | None = None
     power: PowerState | None = None
@@ -85,6 +87,11 @@ class Operation:
     def kept(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the parameters that may be written down."""
         return {name: parameters[name] for name in self.keeps if name in parameters}
+
+    @property
+    def course(self) -> tuple[TaskState, ...]:
+        """The task states that it goes through, in their order."""
+        return tuple(state for state in (self.during, self.begins, *self.steps) if state is not None)
 
     @property
     def quoted(self) -> str:

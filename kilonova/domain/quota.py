@@ -1,7 +1,7 @@
 """Limits against counts: what a project may still have (contract §4)."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Final
@@ -91,12 +91,28 @@ def afford(limits: Mapping[str, int], used: Usage, each: Usage, *, least: int, m
     return room
 
 
+def check_growth(limits: Mapping[str, int], used: Usage, others: Iterable[Usage], growth: Usage) -> None:
+    """Raise ``QuotaExceeded`` where a server's growth passes a limit, beside that of ``others`` under way.
+
+    What it does not grow in is not looked at, nor what others give back once they are done.
+    """
+    grown = list(others)
+    total = Usage(
+        instances=used.instances,
+        cores=used.cores + sum(max(each.cores, 0) for each in grown),
+        ram=used.ram + sum(max(each.ram, 0) for each in grown),
+    )
+    looked_at = {name: limits[name] if getattr(growth, name) > 0 else UNLIMITED for name in _NAMES}
+    enforce(looked_at, total, growth)
+
+
 def _room(limit: int, used: Usage, each: Usage, name: str) -> int:
-    size: int = getattr(each, name)
-    if limit == UNLIMITED or size == 0:
+    if limit == UNLIMITED:
         return sys.maxsize
-    had: int = getattr(used, name)
-    return max(limit - had, 0) // size
+    had, size = getattr(used, name), getattr(each, name)
+    if had > limit:
+        return 0  # also for what needs none of it, as in Nova
+    return (limit - had) // size if size else sys.maxsize
 
 
 def _refuse(limits: Mapping[str, int], used: Usage, wanted: Usage, *, instances: str) -> None:

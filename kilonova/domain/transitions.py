@@ -36,8 +36,11 @@ def _obstacle(operation: Operation, instance: Instance) -> str | None:
 
 
 def accepted(operation: Operation, instance: Instance, *, now: Instant) -> Instance:
-    """The instance as it stands from the moment the operation was accepted."""
-    return instance._replace(task_state=operation.during, updated_at=now)
+    """The instance as it stands from the moment the operation was accepted.
+
+    One that has no task state of its own leaves the one that there is: it meddles in another operation.
+    """
+    return instance._replace(task_state=operation.during or instance.task_state, updated_at=now)
 
 
 def finished(operation: Operation, instance: Instance, *, now: Instant) -> Instance:
@@ -58,10 +61,17 @@ def finished(operation: Operation, instance: Instance, *, now: Instant) -> Insta
     return settled._replace(launched_at=now) if operation.launches else settled
 
 
+def begun(operation: Operation, instance: Instance, *, now: Instant) -> Instance:
+    """The instance as its host begins with the operation; what another one made of its task state stays."""
+    if operation.begins is None or instance.task_state is not operation.during:
+        return instance
+    return instance._replace(task_state=operation.begins, updated_at=now)
+
+
 def stepped(operation: Operation, instance: Instance, step: TaskState, *, now: Instant) -> Instance | None:
     """The instance as the operation goes on to its next step; None where it is there, or further, already."""
-    course = (operation.during, *operation.steps)
-    if instance.task_state not in course or step not in operation.steps:
+    course = operation.course
+    if instance.task_state is None or instance.task_state not in course or step not in operation.steps:
         return None
     if course.index(step) <= course.index(instance.task_state):
         return None

@@ -223,3 +223,38 @@ LEAVES_ERROR: Final = _words(
     "revert_resize rebuild evacuate"
 )
 """Contract §6.6.4: the operations whose failure puts the server into ERROR; reboots only if the guest is off."""
+
+ACTION_OF: Final[dict[str, str]] = {
+    "start": "start",
+    "stop": "stop",
+    "reboot": "reboot",
+    "reboot_hard": "reboot",
+    "pause": "pause",
+    "unpause": "unpause",
+    "suspend": "suspend",
+    "resume": "resume",
+    "rescue": "rescue",
+    "unrescue": "unrescue",
+    "change_password": "changePassword",
+    "create_image": "createImage",
+    "create_backup": "createBackup",
+    "rebuild": "rebuild",
+    "resize": "resize",
+    "migrate": "migrate",
+    "confirm_resize": "confirmResize",
+    "revert_resize": "revertResize",
+    "live_migrate": "live-migration",
+    "evacuate": "evacuate",
+    "lock": "lock",
+    "unlock": "unlock",
+    "shelve": "shelve",
+    "shelve_offload": "shelveOffload",
+    "unshelve": "unshelve",
+    "restore": "restore",
+    "delete": "delete",
+    "force_delete": "delete",
+    "soft_delete": "delete",
+    "trigger_crash_dump": "trigger_crash_dump",
+    "reset_state": "resetState",
+}
+"""Contract §7.5 and §7.6: what the ledger calls each operation that is an action of a server."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kilonova.domain.placement import Ask, Candidate, Decision, decide
+from kilonova.domain.placement import Ask, Candidate, Decision, Rules, decide
 
 _FREE = st.integers(-4, 32)
 _ZONES = st.sampled_from(["nova", "east"])
@@ -129,7 +129,8 @@ def test_the_host_with_the_most_free_memory_comes_first_and_equals_are_in_order_
     ask: Ask, fleet: list[Candidate]
 ) -> None:
     free = {candidate.host: candidate.memory_mb_free for candidate in fleet}
-    order = [(-free[one.host], one.host) for one in decide(ask, fleet).weighed]
+    decision = decide(ask, fleet, Rules(multipliers={"ram": 1.0}))
+    order = [(-free[one.host], one.host) for one in decision.weighed]
     assert order == sorted(order)
 
 
@@ -195,7 +196,7 @@ def test_a_removed_host_is_told_everything_that_it_lacked_at_the_filter_where_it
         Ask(vcpus=8, memory_mb=8192, disk_gb=100), [_candidate(vcpus=1, memory_mb=1, disk_gb=1)]
     )
     (removal,) = decision.removed
-    assert removal.filter == "capacity"
+    assert removal.filter == "Capacity"
     assert [(lack.dimension, lack.short) for lack in removal.lacks] == [("vcpus", 7), ("memory", 8191), ("disk", 99)]
 
 
@@ -203,4 +204,4 @@ def test_the_nearest_are_those_that_came_farthest_and_lack_least() -> None:
     fleet = [_down("a"), _candidate("b", vcpus=1), _candidate("c", vcpus=3), _candidate("d", vcpus=3, memory_mb=1)]
     decision = decide(Ask(vcpus=4, memory_mb=512, disk_gb=1), fleet)
     assert [removal.host for removal in decision.nearest(3)] == ["c", "b", "d"]
-    assert decision.counts() == [("state", "down", 1), ("capacity", "short of vcpus", 3)]
+    assert decision.counts() == [("ComputeFilter", "down", 1), ("Capacity", "short of vcpus", 3)]

@@ -1,7 +1,7 @@
 """Quota: Nova's words, to the letter (contract §0.5, §4.3)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kilonova.domain.errors import Forbidden, QuotaExceeded
@@ -81,6 +81,7 @@ def test_what_cannot_be_afforded_is_told_as_a_range() -> None:
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(_LIMITS, st.integers(-1, 60))), _USAGES, _USAGES, st.integers(1, 9))
+@example({"instances": 0, "cores": 0, "ram": 0}, Usage(ram=1), Usage(), 1)
 def test_what_is_afforded_never_passes_a_limit(limits: dict[str, int], used: Usage, each: Usage, most: int) -> None:
     try:
         count = afford(limits, used, each, least=1, most=most)
