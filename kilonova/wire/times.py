@@ -8,6 +8,7 @@ from typing import Final
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NAIVE: Final = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d %H:%M:%S.%f")
+_SPACED: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f")
 _ISO: Final = re.compile(
     r"^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*"
     r"(Z|z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?$",
@@ -59,13 +60,25 @@ def parse_naive(text: str) -> int:
 
     ``2026-11-22T10:54:42``, and with a fraction after a ``T`` or a blank. ValueError for anything else.
     """
-    for spelling in _NAIVE:
+    return _parsed(text, _NAIVE)
+
+
+def parse_spaced(text: str) -> int:
+    """The instant of ``2026-11-22 10:54:42``, with a fraction or without, read as UTC (contract §11.1).
+
+    ValueError for anything else.
+    """
+    return _parsed(text, _SPACED)
+
+
+def _parsed(text: str, spellings: tuple[str, ...]) -> int:
+    for spelling in spellings:
         try:
             moment = datetime.strptime(text, spelling).replace(tzinfo=UTC)
         except ValueError:
             continue
         return (moment - _EPOCH) // _MICROSECOND
-    raise ValueError(f"not a time as usage reports know it: {text!r}")
+    raise ValueError(f"not a time in any of these spellings: {text!r}")
 
 
 def _offset_seconds(zone: str | None) -> int:
