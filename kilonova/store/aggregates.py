@@ -5,7 +5,7 @@ Whoever writes locks every aggregate first: that a host is in one zone only is t
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from uuid import uuid4
 
 from sqlalchemy import Connection, func, select
@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kilonova.domain.aggregates import ZONE_KEY, Aggregate, joined_zones
 from kilonova.domain.errors import Conflict, Invalid, NotFound
-from kilonova.domain.model import Request
+from kilonova.domain.model import Instant, Request
 from kilonova.store import journal
 from kilonova.store.database import Transaction
 from kilonova.store.fleet import find_service
@@ -101,7 +101,7 @@ def change_aggregate_metadata(
     kept = {key: value for key, value in rest.items() if value is not None}
     row = {"availability_zone": zone, "metadata_json": json.dumps(kept), "updated_at": request.received_at}
     tx.connection.execute(aggregates.update().where(aggregates.c.id == id).values(**row))
-    return _told(tx, "update_metadata", id, request, {"metadata": before.metadata})
+    return _told(tx, "update_metadata", id, request, {"metadata": before.metadata}, {"asked": dict(items)})
 
 
 def remove_aggregate(tx: Transaction, id: int, *, request: Request) -> None:
@@ -111,6 +111,17 @@ def remove_aggregate(tx: Transaction, id: int, *, request: Request) -> None:
         raise Invalid(f"Cannot remove host from aggregate {id}. Reason: Host aggregate is not empty.")
     tx.connection.execute(aggregates.delete().where(aggregates.c.id == id))
     _announce(tx, "delete", found, request)
+
+
+def metadata_by_host(connection: Connection) -> dict[str, dict[str, frozenset[str]]]:
+    """What the metadata of each host's aggregates says: for every key all of its values (a zone among them)."""
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for aggregate in list_aggregates(connection):
+        items = aggregate.metadata
+        for host in aggregate.hosts if items else ():
+            known = found.setdefault(host, {})
+            known.update({key: known.get(key, frozenset()) | {value} for key, value in items.items()})
+    return found
 
 
 def add_aggregate_host(tx: Transaction, id: int, host: str, *, default_zone: str, request: Request) -> Aggregate:
@@ -233,14 +244,43 @@ def _aggregates(connection: Connection, statement: Any) -> list[Aggregate]:
     return [Aggregate(**row, hosts=tuple(hosts.get(row["id"], ()))) for row in rows]
 
 
-def _told(tx: Transaction, operation: str, id: int, request: Request, previous: Mapping[str, Any]) -> Aggregate:
+def _told(
+    tx: Transaction,
+    operation: str,
+    id: int,
+    request: Request,
+    previous: Mapping[str, Any],
+    facts: Mapping[str, Any] | None = None,
+) -> Aggregate:
     changed = get_aggregate(tx.connection, id)
-    _announce(tx, operation, changed, request, previous)
+    _announce(tx, operation, changed, request, previous, facts)
     return changed
 
 
+def tell(tx: Transaction, it: Aggregate, *, now: Instant, **telling: Unpack[journal.Telling]) -> None:
+    """Tell of something that is done with an aggregate, and changes nothing of it."""
+    journal.append(tx, kind="aggregate", key=it.uuid, occurred_at=now, snapshot=_snapshot(it), **telling)
+
+
+def _snapshot(it: Aggregate) -> dict[str, Any]:
+    return {
+        "id": it.id,
+        "uuid": it.uuid,
+        "name": it.name,
+        "metadata": it.metadata,
+        "hosts": list(it.hosts),
+        "created_at": it.created_at,
+        "updated_at": it.updated_at,
+    }
+
+
 def _announce(
-    tx: Transaction, operation: str, it: Aggregate, request: Request, previous: Mapping[str, Any] | None = None
+    tx: Transaction,
+    operation: str,
+    it: Aggregate,
+    request: Request,
+    previous: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     journal.append(
         tx,
@@ -250,13 +290,6 @@ def _announce(
         request=request,
         occurred_at=request.received_at,
         previous=previous,
-        snapshot={
-            "id": it.id,
-            "uuid": it.uuid,
-            "name": it.name,
-            "metadata": it.metadata,
-            "hosts": list(it.hosts),
-            "created_at": it.created_at,
-            "updated_at": it.updated_at,
-        },
+        facts=facts or {},
+        snapshot=_snapshot(it),
     )

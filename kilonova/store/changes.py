@@ -1,5 +1,7 @@
 """Writing instances: ``save`` and nothing else. Record, ledger, usage and journal go together or not at all."""
 
+import json
+from dataclasses import asdict
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam
@@ -11,6 +13,7 @@ from kilonova.store import journal
 from kilonova.store.database import Transaction
 from kilonova.store.fleet import release_claim
 from kilonova.store.ledger import record_fault, record_phase
+from kilonova.store.moves import end_migrations
 from kilonova.store.schema import instances
 from kilonova.store.usage import record_usage
 
@@ -19,6 +22,8 @@ _INSERT: Final = instances.insert()
 _COMPARE_AND_SWAP: Final = instances.update().where(
     instances.c.uuid == bindparam("read_uuid"), instances.c.generation == bindparam("read_generation")
 )
+_NOTHING: Final = "{}"
+_NOT_TOLD: Final = frozenset({"ticket"})
 _ENDS: Final = frozenset({Phase.END, Phase.ERROR})
 
 
@@ -39,11 +44,12 @@ def save(tx: Transaction, change: Change) -> Saved:
     before, occurred_at = change.before, change.occurred_at
     instance = _insert(tx.connection, change.after) if before is None else _update(tx.connection, before, change.after)
     action_id = record_phase(tx, change)
-    if change.fault is not None:
-        record_fault(tx, instance.uuid, change.fault)
+    if change.fault is not None and change.keeps_fault:
+        record_fault(tx, instance.uuid, change.fault, action_id=action_id)
     record_usage(tx, before, instance, occurred_at)
     if instance.is_deleted:
         release_claim(tx, instance.uuid)
+        end_migrations(tx, instance.uuid, now=occurred_at)
     _announce(tx, change, instance, action_id)
     return Saved(instance, action_id)
 
@@ -107,6 +113,11 @@ def _facts(change: Change, action_id: int | None) -> dict[str, Any]:
         "traceback": change.traceback,
         "details": change.details,
         "closes_action": change.closes_action if change.phase in _ENDS else None,
+        "parameters": _told_parameters(change),
+        "notices": change.notices,
+        "raised": None if change.raised is None else asdict(change.raised),
+        "step": change.step,
+        "is_undoing": change.is_undoing or None,
     }
     if change.fault is not None:
         facts["fault"] = {
@@ -116,3 +127,9 @@ def _facts(change: Change, action_id: int | None) -> dict[str, Any]:
             "details": change.fault.details,
         }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _told_parameters(change: Change) -> dict[str, Any] | None:
+    """What the caller asked for, as the ledger keeps it; the tickets of secrets are nobody else's."""
+    told = {} if change.parameters_json == _NOTHING else json.loads(change.parameters_json)
+    return {name: value for name, value in told.items() if name not in _NOT_TOLD} or None

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, TypeVar
 
@@ -34,11 +34,13 @@ _READ_WRITE: Final[dict[str, dict[str, Any]]] = {
 class Transaction:
     """One piece of work that is kept whole or not at all.
 
-    ``connection`` is for statements; ``after_commit`` keeps what has to happen once it is certain.
+    ``connection`` is for statements; ``after_commit`` keeps what has to happen once it is certain. ``deadlines`` are
+    those of its ``Database``.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, deadlines: Mapping[str, int] | None = None) -> None:
         self.connection = connection
+        self.deadlines: Mapping[str, int] = deadlines or {}
         self._afterwards: list[Callable[[], None]] = []
         self._has_journalled = False
 
@@ -66,7 +68,8 @@ class Transaction:
 class Database:
     """A database by its SQLAlchemy URL: SQLite in a file, PostgreSQL, or MariaDB from 10.6 on.
 
-    Safe to share between threads. ``on_journal`` is called after every commit that wrote a journal row.
+    Safe to share between threads. ``on_journal`` is called after every commit that wrote a journal row; ``deadlines``
+    are seconds for operations by their names, where they are not to be those of the table.
     Raises ``StoreUnusable`` for a URL that makes no sense.
     """
 
@@ -76,6 +79,7 @@ class Database:
         if self.is_embedded:
             embedded.check_url(self.url)
         self.on_journal: Callable[[], None] = lambda: None
+        self.deadlines: Mapping[str, int] = {}
         reading: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
         writing: dict[str, Any] = {}
         if not self.is_embedded:
@@ -125,7 +129,7 @@ class Database:
         """
         turn: AbstractContextManager[object] = self._turn or nullcontext()
         with turn, translated(), self._writes.begin() as connection:
-            transaction = Transaction(connection)
+            transaction = Transaction(connection, self.deadlines)
             yield transaction
         transaction.settle(self.on_journal)
 

@@ -15,7 +15,7 @@ from kilonova.domain.model import Instant
 from kilonova.domain.placement import Decision, Weighed
 from kilonova.store import journal
 from kilonova.store.database import Database, Transaction
-from kilonova.store.rows import many
+from kilonova.store.rows import many, one
 from kilonova.store.schema import decisions, instances
 
 _MOST_REMOVED: Final = 20
@@ -27,9 +27,9 @@ class KeptDecision:
     """A decision as it was kept.
 
     ``chosen_host`` and ``chosen_node`` are who really took the instance, None where no host was left; ``summary`` is
-    its line for the owner. ``document_json`` has ``ask``; ``counts`` (``filter``, ``reason``, ``count``) of all that
-    were removed; ``removed``, the 20 of them that came nearest to fitting, with all that they lacked; ``fitting``, how
-    many were left; and ``weighed``, the best 10 of those.
+    its line for the owner. ``document_json`` has ``ask`` and the number of the ``attempt``; ``counts`` (``filter``,
+    ``reason``, ``count``) of all that were removed; ``removed``, the 20 of them that came nearest to fitting, with all
+    that they lacked; ``fitting``, how many were left; and ``weighed``, the best 10 of those.
     """
 
     id: int
@@ -71,7 +71,7 @@ def add_decision(
         "chosen_node": taken and taken.node,
         "summary": "" if taken else decision.summary(),
     }
-    text = json.dumps(_document(decision), separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(document_of(decision), separators=(",", ":"), ensure_ascii=False, default=sorted)
     key = tx.connection.execute(decisions.insert().values(**row, document_json=text)).inserted_primary_key
     if not key:
         raise RuntimeError("the database gave the new decision no id")
@@ -91,6 +91,12 @@ def list_decisions(connection: Connection, instance_uuid: str) -> list[KeptDecis
     """Every scheduling attempt for an instance, oldest first."""
     mine = select(decisions).where(decisions.c.instance_uuid == instance_uuid)
     return many(connection, KeptDecision, mine.order_by(decisions.c.id))
+
+
+def find_newest(connection: Connection, instance_uuid: str) -> KeptDecision | None:
+    """The last scheduling attempt for an instance, or None."""
+    mine = select(decisions).where(decisions.c.instance_uuid == instance_uuid)
+    return one(connection, KeptDecision, mine.order_by(decisions.c.id.desc()).limit(1))
 
 
 def prune(database: Database, *, before: Instant, limit: int = 500) -> int:
@@ -118,9 +124,11 @@ def prune(database: Database, *, before: Instant, limit: int = 500) -> int:
     return database.run(work)
 
 
-def _document(decision: Decision) -> dict[str, Any]:
+def document_of(decision: Decision) -> dict[str, Any]:
+    """The reasons as they are kept; what is a set among them has to be written as a list."""
     return {
-        "ask": {**asdict(decision.ask), "tried": sorted(decision.ask.tried)},
+        "ask": asdict(decision.ask),
+        "attempt": len(decision.ask.tried) + 1,
         "counts": [{"filter": name, "reason": reason, "count": number} for name, reason, number in decision.counts()],
         "removed": [asdict(removal) for removal in decision.nearest(_MOST_REMOVED)],
         "fitting": len(decision.weighed),

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection
 
 from kilonova.domain.errors import StoreUnusable
+from kilonova.store.patterns import matches
 
 BUSY_SECONDS: Final = 30
 """How long a writer waits for another process's transaction to end."""
@@ -40,6 +41,8 @@ def _prepare(dbapi_connection: Any) -> None:
     dbapi_connection.execute("PRAGMA synchronous = FULL")
     dbapi_connection.execute("PRAGMA foreign_keys = ON")
     dbapi_connection.execute("PRAGMA temp_store = MEMORY")
+    # In place of SQLAlchemy's, which is Python's own.
+    dbapi_connection.create_function("regexp", 2, matches, deterministic=True)
 
 
 def check_url(url: URL) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NotRequired, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from kilonova.domain.changes import Cause
@@ -53,6 +53,11 @@ def list_flavors(
     """
     statement = select(flavors).order_by(flavors.c.flavorid)
     return many(connection, Flavor, statement if include_private else statement.where(_is_visible_to(project_id)))
+
+
+def count_flavors(connection: Connection) -> int:
+    """How many flavors there are."""
+    return connection.scalar(select(func.count()).select_from(flavors)) or 0
 
 
 def get_flavor(
@@ -106,7 +111,7 @@ def update_flavor(
     before = get_flavor(tx.connection, flavorid)
     tx.connection.execute(flavors.update().where(flavors.c.id == before.id).values(**values))
     after = get_flavor(tx.connection, flavorid)
-    _announce(tx, "update", {**_row(after), "id": after.id}, now=now, request=request)
+    _announce_update(tx, after, now=now, request=request)
     return after
 
 
@@ -144,7 +149,7 @@ def add_flavor_access(tx: Transaction, flavor: Flavor, project_id: str, *, reque
         raise Conflict(
             f"Flavor access already exists for flavor {flavor.flavorid} and project {project_id} combination."
         ) from error
-    _announce_access(tx, flavor, request)
+    _announce_update(tx, flavor, now=request.received_at, request=request)
 
 
 def remove_flavor_access(tx: Transaction, flavor: Flavor, project_id: str, *, request: Request) -> None:
@@ -154,7 +159,7 @@ def remove_flavor_access(tx: Transaction, flavor: Flavor, project_id: str, *, re
     )
     if gone.rowcount != 1:
         raise NotFound(f"Flavor access not found for {flavor.flavorid} / {project_id} combination.")
-    _announce_access(tx, flavor, request)
+    _announce_update(tx, flavor, now=request.received_at, request=request)
 
 
 def seed_flavors(tx: Transaction, now: Instant) -> None:
@@ -183,9 +188,10 @@ def _taken(connection: Connection, flavor: Flavor) -> Conflict:
     return Conflict(f"Flavor with ID {flavor.flavorid} already exists.")
 
 
-def _announce_access(tx: Transaction, flavor: Flavor, request: Request) -> None:
+def _announce_update(tx: Transaction, flavor: Flavor, *, now: Instant, request: Request) -> None:
+    """Tell the flavor as it now is, with the projects that may use it."""
     row = {**_row(flavor), "id": flavor.id, "projects": list_flavor_access(tx.connection, flavor)}
-    _announce(tx, "update", row, now=request.received_at, request=request)
+    _announce(tx, "update", row, now=now, request=request)
 
 
 def _announce(tx: Transaction, operation: str, row: dict[str, Any], *, now: Instant, request: Request | None) -> None:

@@ -1,8 +1,8 @@
 """The fleet: services and their beats, compute nodes and what they have, and the claims on them."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, NotRequired, TypedDict, Unpack
 from uuid import uuid4
 
@@ -12,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from kilonova.domain.changes import Cause
 from kilonova.domain.errors import Conflict, NotFound
 from kilonova.domain.model import ComputeNode, Instance, Instant, Request, Service
+from kilonova.store import conditions
 from kilonova.store.database import Transaction
 from kilonova.store.journal import Telling, append
-from kilonova.store.rows import first_tuple, many, one
+from kilonova.store.rows import first_tuple, many, one, plain
 from kilonova.store.schema import claims, compute_nodes, instances, services
 
 _RECORD_BEATS: Final = {
@@ -51,6 +52,12 @@ _CAPACITY: Final = frozenset(
 """What of a node the world is told about; the rest is refreshed quietly."""
 
 
+HOME: Final = "home"
+"""The kind of claim that an instance has where it lives."""
+AWAY: Final = "away"
+"""The kind of claim that it has where it is moving to, until that is confirmed."""
+
+
 class NodeValues(TypedDict):
     """What a node's host reports of it, and the overcommit that the settings grant; as in ``ComputeNode``."""
 
@@ -69,7 +76,6 @@ class NodeValues(TypedDict):
     disk_available_least: NotRequired[int | None]
     cpu_info_json: NotRequired[str]
     uptime_text: NotRequired[str | None]
-    running_vms: NotRequired[int]
 
 
 class ServiceValues(TypedDict, total=False):
@@ -90,7 +96,10 @@ class Claimed:
     local_gb: int
 
 
-_SERVICE_FIELDS: Final = tuple(field.name for field in fields(Service))
+_FEW: Final = 1000
+"""Hosts that are asked for by their names; of more of them all services are read."""
+_TRUTHS: Final = ("disabled", "forced_down", "was_up")
+_SERVICE_FIELDS: Final = Service._fields
 # Every name with its table: BINARY alone is a reserved word of MariaDB.
 _BY_BINARY_AND_HOST: Final = (
     f"SELECT {', '.join(f'services.{name}' for name in _SERVICE_FIELDS)} FROM services "  # noqa: S608  all constants
@@ -98,8 +107,17 @@ _BY_BINARY_AND_HOST: Final = (
 )
 
 
-def ensure_service(tx: Transaction, *, binary: str, host: str, now: Instant, version: int = 73) -> Service:
-    """The service of this binary on this host, registered if it is new; safe when several do so at once."""
+VERSION: Final = 73
+"""The number that a service tells of its version (contract §1.5)."""
+
+
+def ensure_service(
+    tx: Transaction, *, binary: str, host: str, now: Instant, version: int = VERSION, disabled_reason: str | None = None
+) -> Service:
+    """The service of this binary on this host, registered if it is new; safe when several do so at once.
+
+    A new one is disabled where there is a ``disabled_reason``.
+    """
     found = find_service(tx.connection, binary, host)
     if found is not None and found.version == version:
         return found
@@ -111,7 +129,14 @@ def ensure_service(tx: Transaction, *, binary: str, host: str, now: Instant, ver
         with tx.connection.begin_nested():
             tx.connection.execute(
                 services.insert().values(
-                    uuid=str(uuid4()), binary=binary, host=host, report_count=0, created_at=now, version=version
+                    uuid=str(uuid4()),
+                    binary=binary,
+                    host=host,
+                    report_count=0,
+                    created_at=now,
+                    version=version,
+                    disabled=disabled_reason is not None,
+                    disabled_reason=disabled_reason,
                 )
             )
     except IntegrityError:
@@ -128,7 +153,21 @@ def list_services(connection: Connection, *, host: str | None = None, binary: st
         statement = statement.where(services.c.host == host)
     if binary is not None:
         statement = statement.where(services.c.binary == binary)
-    return many(connection, Service, statement)
+    return plain(connection, Service, statement, truths=_TRUTHS)
+
+
+def list_down(connection: Connection, limit: int) -> list[Service]:
+    """Services that were last announced as down, in the order of their registration."""
+    down = select(services).where(~services.c.was_up).order_by(services.c.id).limit(limit)
+    return plain(connection, Service, down, truths=_TRUTHS)
+
+
+def compute_services(connection: Connection, hosts: Collection[str]) -> dict[str, Service]:
+    """The nova-compute services of these hosts, by host; of a few of them without a look at the others."""
+    statement = select(services).where(services.c.binary == "nova-compute")
+    if len(hosts) <= _FEW:
+        statement = statement.where(services.c.host.in_(list(hosts)))
+    return {each.host: each for each in plain(connection, Service, statement, truths=_TRUTHS)}
 
 
 def get_service(connection: Connection, uuid: str) -> Service:
@@ -155,7 +194,7 @@ def find_service(connection: Connection, binary: str, host: str) -> Service | No
     if row is None:
         return None
     values = dict(zip(_SERVICE_FIELDS, row, strict=True))
-    values["disabled"], values["forced_down"] = bool(values["disabled"]), bool(values["forced_down"])
+    values.update({name: bool(values[name]) for name in _TRUTHS})
     return Service(**values)
 
 
@@ -181,6 +220,7 @@ def change_service(tx: Transaction, uuid: str, *, request: Request, **values: Un
 def remove_service(tx: Transaction, service: Service, *, request: Request) -> None:
     """Forget a service, which comes back only by registering anew; of a compute service remove the nodes first."""
     tx.connection.execute(services.delete().where(services.c.id == service.id))
+    conditions.forget(tx, "service", service.uuid)
     _announce_service(tx, service, operation="delete", occurred_at=request.received_at, request=request)
 
 
@@ -238,7 +278,21 @@ def save_node(tx: Transaction, host: str, *, now: Instant, **values: Unpack[Node
 
 def list_nodes(connection: Connection) -> list[ComputeNode]:
     """The nodes in the order of their first report (contract §3.2)."""
-    return many(connection, ComputeNode, select(compute_nodes).order_by(compute_nodes.c.id))
+    return plain(connection, ComputeNode, select(compute_nodes).order_by(compute_nodes.c.id))
+
+
+def list_owned_nodes(connection: Connection, *, after_id: int = 0, limit: int | None = None) -> list[ComputeNode]:
+    """The same, without those whose service is gone; beyond a number, and no more than ``limit``, if wanted."""
+    owner = select(services.c.id).where(services.c.host == compute_nodes.c.host, services.c.binary == "nova-compute")
+    statement = select(compute_nodes).where(owner.exists(), compute_nodes.c.id > after_id)
+    return plain(connection, ComputeNode, statement.order_by(compute_nodes.c.id).limit(limit))
+
+
+def find_owned_node(connection: Connection, *, id: int | None = None, uuid: str | None = None) -> ComputeNode | None:
+    """The node with this number, or else with this uuid; None where there is none, or its service is gone."""
+    owner = select(services.c.id).where(services.c.host == compute_nodes.c.host, services.c.binary == "nova-compute")
+    wanted = compute_nodes.c.uuid == uuid if id is None else compute_nodes.c.id == id
+    return one(connection, ComputeNode, select(compute_nodes).where(owner.exists(), wanted))
 
 
 def get_node(connection: Connection, uuid: str) -> ComputeNode:
@@ -256,13 +310,15 @@ def find_node(connection: Connection, host: str, node: str) -> ComputeNode | Non
     return one(connection, ComputeNode, mine)
 
 
-def claim(tx: Transaction, *, node_uuid: str, instance: Instance) -> bool:
+def claim(tx: Transaction, *, node_uuid: str, instance: Instance, kind: str = HOME) -> bool:
     """Promise the instance what it needs of a node; False, and nothing done, where that is no longer free.
 
-    True and nothing done when it has its claim there already. Raises ``Conflict`` when it has one elsewhere: release
-    that first. The node's row is the lock, so that no two claims see the same free capacity.
+    An instance has one claim of each kind: one where it lives, and one where it is moving to. True and nothing done
+    when it has this one there already; raises ``Conflict`` when it has it elsewhere: release that first. The node's
+    row is the lock, so that no two claims see the same free capacity.
     """
-    held = tx.connection.scalar(select(claims.c.node_uuid).where(claims.c.instance_uuid == instance.uuid))
+    mine = (claims.c.instance_uuid == instance.uuid, claims.c.kind == kind)
+    held = tx.connection.scalar(select(claims.c.node_uuid).where(*mine))
     if held is not None and held != node_uuid:
         raise Conflict(f"Instance {instance.uuid} has a claim on another node", detail=f"claimed on node {held}")
     if held is not None:
@@ -273,28 +329,66 @@ def claim(tx: Transaction, *, node_uuid: str, instance: Instance) -> bool:
     )
     if taken.rowcount != 1:
         return False
-    tx.connection.execute(claims.insert().values(instance_uuid=instance.uuid, node_uuid=node_uuid, **wanted))
+    tx.connection.execute(claims.insert().values(instance_uuid=instance.uuid, kind=kind, node_uuid=node_uuid, **wanted))
     return True
 
 
-def release_claim(tx: Transaction, instance_uuid: str) -> None:
-    """Give back what was promised to the instance, if anything was."""
+def release_claim(tx: Transaction, instance_uuid: str, *, kind: str | None = None) -> None:
+    """Give back what was promised to the instance, if anything was; the claims of one kind, or all."""
     mine = claims.c.instance_uuid == instance_uuid
-    held = tx.connection.execute(select(claims).where(mine).with_for_update()).mappings().first()
-    if held is None:
+    if kind is not None:
+        mine &= claims.c.kind == kind
+    for held in tx.connection.execute(select(claims).where(mine).with_for_update()).mappings().all():
+        tx.connection.execute(claims.delete().where(mine, claims.c.kind == held["kind"]))
+        given = {name: held[name] for name in ("vcpus", "memory_mb", "local_gb")}
+        tx.connection.execute(
+            compute_nodes.update().where(compute_nodes.c.uuid == held["node_uuid"]).values(_used(given, sign=-1))
+        )
+
+
+def settle_claim(tx: Transaction, instance_uuid: str) -> None:
+    """Where the instance was moving to is from now on where it lives; what it had before is given back.
+
+    Nothing is done for one that was not moving.
+    """
+    table = claims.c
+    moving = (table.instance_uuid == instance_uuid, table.kind == AWAY)
+    if tx.connection.scalar(select(table.node_uuid).where(*moving)) is None:
         return
-    tx.connection.execute(claims.delete().where(mine))
-    given = {name: held[name] for name in ("vcpus", "memory_mb", "local_gb")}
-    tx.connection.execute(
-        compute_nodes.update().where(compute_nodes.c.uuid == held["node_uuid"]).values(_used(given, sign=-1))
-    )
+    release_claim(tx, instance_uuid, kind=HOME)
+    tx.connection.execute(claims.update().where(*moving).values(kind=HOME))
+
+
+def settle_claims(tx: Transaction, instance: Instance) -> None:
+    """Leave an instance that moves no more the one claim that is right where it now is, of its flavor."""
+    table, node = claims.c, compute_nodes.c
+    columns = (node.host, node.hypervisor_hostname, table.vcpus, table.memory_mb, table.local_gb)
+    joined = claims.join(compute_nodes, node.uuid == table.node_uuid)
+    moving = (table.instance_uuid == instance.uuid, table.kind == AWAY)
+    away = tx.connection.execute(select(*columns).select_from(joined).where(*moving)).first()
+    if away is None:
+        return
+    here = (instance.host, instance.node, instance.vcpus, instance.memory_mb, instance.disk_gb)
+    if tuple(away) == here:
+        settle_claim(tx, instance.uuid)
+    else:
+        release_claim(tx, instance.uuid, kind=AWAY)
+
+
+def claimed_hosts(connection: Connection, instance_uuids: Collection[str]) -> set[tuple[str, str]]:
+    """Pairs of an instance and a host that has promised it something: there it may have a guest."""
+    columns = (claims.c.instance_uuid, compute_nodes.c.host)
+    joined = claims.join(compute_nodes, compute_nodes.c.uuid == claims.c.node_uuid)
+    statement = select(*columns).select_from(joined).where(claims.c.instance_uuid.in_(list(instance_uuids)))
+    return {(row[0], row[1]) for row in connection.execute(statement)} if instance_uuids else set()
 
 
 def claims_of(connection: Connection, node_uuid: str) -> Claimed:
     """The sum of the claims on a node, which its ``*_used`` always equal."""
     columns = claims.c
     sums = (func.sum(columns.vcpus), func.sum(columns.memory_mb), func.sum(columns.local_gb))
-    count, *totals = connection.execute(select(func.count(), *sums).where(columns.node_uuid == node_uuid)).one()
+    counted = func.count(columns.instance_uuid.distinct())
+    count, *totals = connection.execute(select(counted, *sums).where(columns.node_uuid == node_uuid)).one()
     vcpus, memory_mb, local_gb = (int(total or 0) for total in totals)
     return Claimed(instances=count, vcpus=vcpus, memory_mb=memory_mb, local_gb=local_gb)
 
@@ -312,7 +406,8 @@ def _fits(wanted: Mapping[str, int]) -> list[ColumnElement[bool]]:
 
 def _used(amounts: Mapping[str, int], *, sign: int) -> dict[str, ColumnElement[Any]]:
     node = compute_nodes.c
-    return {f"{name}_used": node[f"{name}_used"] + sign * amount for name, amount in amounts.items()}
+    used = {f"{name}_used": node[f"{name}_used"] + sign * amount for name, amount in amounts.items()}
+    return {**used, "running_vms": node.running_vms + sign}
 
 
 def _on(binary: str, host: str) -> ColumnElement[bool]:
@@ -333,8 +428,8 @@ def _announce_service(tx: Transaction, service: Service, *, occurred_at: Instant
 
 def _add_node(tx: Transaction, host: str, now: Instant, row: dict[str, Any]) -> ComputeNode:
     name = row["hypervisor_hostname"]
-    unused = dict.fromkeys(("vcpus_used", "memory_mb_used", "local_gb_used"), 0)
-    made = {"running_vms": 0, **row, **unused, "uuid": str(uuid4()), "host": host, "created_at": now}
+    unused = dict.fromkeys(("vcpus_used", "memory_mb_used", "local_gb_used", "running_vms"), 0)
+    made = {**row, **unused, "uuid": str(uuid4()), "host": host, "created_at": now}
     try:
         with tx.connection.begin_nested():
             tx.connection.execute(compute_nodes.insert().values(**made))

@@ -24,6 +24,8 @@ from kilonova.domain.errors import Invalid, NotFound
 from kilonova.domain.model import Instance, Instant
 from kilonova.domain.quota import Usage
 from kilonova.domain.states import PowerState, TaskState, VmState
+from kilonova.store.database import Transaction
+from kilonova.store.patterns import is_pattern
 from kilonova.store.rows import first_tuple, tuples
 from kilonova.store.schema import instances
 
@@ -46,6 +48,18 @@ class ProjectUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InZone:
+    """Where a server must be to be in a zone: on one of these hosts, or (``is_default``) on any but these.
+
+    One that has no host yet is in the zone that it was asked for.
+    """
+
+    name: str
+    hosts: frozenset[str]
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceQuery:
     """Which instances, in which order, and from where on (contract §6.5).
 
@@ -64,6 +78,7 @@ class InstanceQuery:
     task_states: frozenset[TaskState] | None = None
     locked: bool | None = None
     equals: Mapping[str, Any] = field(default_factory=dict)
+    zone: InZone | None = None
     name: str | None = None
     changes_since: Instant | None = None
     changes_before: Instant | None = None
@@ -87,6 +102,13 @@ def find_instance(connection: Connection, uuid: str, *, include_deleted: bool = 
         return None
     found = _instance(row)
     return None if found.is_deleted and not include_deleted else found
+
+
+def lock_instance(tx: Transaction, uuid: str) -> Instance | None:
+    """The instance with this uuid, which nobody else writes until the transaction ends; None if it is not there."""
+    table = instances.c
+    tx.connection.execute(select(table.id).where(table.uuid == uuid).with_for_update(key_share=True))
+    return find_instance(tx.connection, uuid)
 
 
 def list_instances(connection: Connection, query: InstanceQuery) -> list[Instance]:
@@ -174,7 +196,16 @@ def _conditions(query: InstanceQuery, dialect: str) -> list[ColumnElement[bool]]
         found.append(columns.updated_at <= query.changes_before)
     if query.name is not None:
         found.append(_named(query.name, dialect))
+    if query.zone is not None:
+        found.append(_in_zone(query.zone))
     return found + [_equal(name, value) for name, value in query.equals.items()]
+
+
+def _in_zone(zone: InZone) -> ColumnElement[bool]:
+    host, wanted = instances.c.host, instances.c.availability_zone
+    named = host.in_(sorted(zone.hosts))
+    placed = and_(host.is_not(None), ~named) if zone.is_default else named
+    return or_(placed, and_(host.is_(None), wanted == zone.name))
 
 
 def _life(query: InstanceQuery) -> Iterable[ColumnElement[bool]]:
@@ -188,16 +219,20 @@ def _life(query: InstanceQuery) -> Iterable[ColumnElement[bool]]:
 
 
 def _named(pattern: str, dialect: str) -> ColumnElement[bool]:
-    """Nova's rule: REGEXP where the database has it, else a part of the name (contract §6.5.3)."""
-    if dialect == "sqlite" and len(pattern) > _NAME_LENGTH:
-        return false()  # longer than any name, and than SQLite's patterns may be
-    if dialect == "sqlite":
-        return instances.c.display_name.contains(pattern, autoescape=True)
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise Invalid(f"Invalid input received: {pattern!r} is not a regular expression") from error
+    """A name is looked for by regular expression; each database has its own idea of them (contract §6.5.3)."""
+    if not _is_pattern(pattern, dialect):
+        raise Invalid(f"Invalid input received: {pattern[:_NAME_LENGTH]!r} is not a regular expression")
     return instances.c.display_name.regexp_match(pattern)
+
+
+def _is_pattern(text: str, dialect: str) -> bool:
+    if dialect == "sqlite":
+        return is_pattern(text)
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
 
 
 def _is_bad_pattern(error: DBAPIError) -> bool:

@@ -6,71 +6,27 @@ one object are never reordered, as its writers wait for one another before they 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, NamedTuple, TypedDict, Unpack
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from kilonova.domain.changes import Cause, Phase
+from kilonova.domain.journal import JournalRow
 from kilonova.domain.model import Instant, Request
 from kilonova.store.database import Database, Transaction
-from kilonova.store.schema import instances, journal, journal_head
+from kilonova.store.schema import journal, journal_head
 
 _INSERT: Final = journal.insert()
 _NOTHING: Final = "{}"
-_MOMENTS: Final = ("decision",)
-"""Kinds that are no objects: each row stands for itself."""
 NOT_TOLD: Final = frozenset({"user_data"})
 """What no snapshot of an instance has: it is large, and may have secrets."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One row: what happened to the object ``key`` of this ``kind``, and on whose behalf.
-
-    ``snapshot_json`` is the whole object after it; ``previous_json`` has the former values of the fields that
-    changed, None for a new object; ``facts_json`` what belongs to the moment only (host, event, fault, traceback).
-    ``user_id`` and ``caller_project_id`` are the caller's, ``project_id`` the object's. ``seq`` is None until it was
-    sequenced.
-    """
-
-    id: int
-    seq: int | None
-    kind: str
-    key: str
-    project_id: str | None
-    operation: str | None
-    phase: Phase | None
-    cause: Cause
-    request_id: str | None
-    user_id: str | None
-    caller_project_id: str | None
-    received_at: Instant | None
-    occurred_at: Instant
-    snapshot_json: str
-    previous_json: str | None
-    facts_json: str
-
-    @property
-    def snapshot(self) -> dict[str, Any]:
-        """The object as it stood after this."""
-        return json.loads(self.snapshot_json)  # type: ignore[no-any-return]
-
-    @property
-    def previous(self) -> dict[str, Any] | None:
-        """The former values of what changed, None for a new object."""
-        return None if self.previous_json is None else json.loads(self.previous_json)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What belongs to the moment only."""
-        return json.loads(self.facts_json)  # type: ignore[no-any-return]
-
-
 class Telling(TypedDict, total=False):
-    """What a row may tell beyond the object itself; fields of ``Entry``."""
+    """What a row may tell beyond the object itself; fields of ``JournalRow``."""
 
     previous: Mapping[str, Any] | None
     project_id: str | None
@@ -91,9 +47,27 @@ def append(
     **telling: Unpack[Telling],
 ) -> None:
     """Write one row. Write the object itself first, so that the order of rows is the order of writes."""
+    row = row_of(kind=kind, key=key, occurred_at=occurred_at, snapshot=snapshot, **telling)
+    tx.connection.execute(_INSERT, row)
+    tx.journalled()
+
+
+def append_rows(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write many rows, each made by ``row_of``, in one statement."""
+    if rows:
+        tx.connection.execute(_INSERT, [dict(row) for row in rows])
+        tx.journalled()
+
+
+def row_of(
+    *, kind: str, key: str, occurred_at: Instant, snapshot: Mapping[str, Any] | bytes, **telling: Unpack[Telling]
+) -> dict[str, Any]:
+    """A row that is not written yet."""
     phase, previous = telling.get("phase"), telling.get("previous")
     request, facts = telling.get("request"), telling.get("facts")
-    row = {
+    if request is not None and request.context_json is not None:
+        facts = {**(facts or {}), "context": json.loads(request.context_json)}
+    return {
         "kind": kind,
         "key": key,
         "project_id": telling.get("project_id"),
@@ -109,8 +83,6 @@ def append(
         "previous_json": None if previous is None else _dumps(previous),
         "facts_json": _dumps(facts) if facts else _NOTHING,
     }
-    tx.connection.execute(_INSERT, row)
-    tx.journalled()
 
 
 def sequence(database: Database, limit: int = 1000) -> int:
@@ -128,65 +100,87 @@ def sequence(database: Database, limit: int = 1000) -> int:
         ids = connection.scalars(pending).all()
         _number(connection, ids, last)
         if ids:
-            connection.execute(journal_head.update().values(seq=last + len(ids)))
+            rows, size = connection.execute(size_of(journal.c.seq > last)).one()
+            counted = {"row_count": journal_head.c.row_count + rows, "byte_count": journal_head.c.byte_count + size}
+            connection.execute(journal_head.update().values(seq=last + len(ids), **counted))
         return len(ids)
 
     return database.run(work)
 
 
-def list_entries(
-    connection: Connection,
-    *,
-    after_seq: int,
-    limit: int,
-    kind: str | None = None,
-    key: str | None = None,
-    project_id: str | None = None,
-) -> list[Entry]:
-    """The rows beyond ``after_seq`` in the order of ``seq``, of one kind, one object or one project if wanted."""
-    statement = select(journal).where(journal.c.seq > after_seq)
-    for column, wanted in ((journal.c.kind, kind), (journal.c.key, key), (journal.c.project_id, project_id)):
-        if wanted is not None:
-            statement = statement.where(column == wanted)
-    rows = connection.execute(statement.order_by(journal.c.seq).limit(limit)).mappings()
-    return [_entry(row) for row in rows]
+class Topic(NamedTuple):
+    """What rows are about: a kind, or only one operation on it, or only one phase of that."""
+
+    kind: str
+    operation: str | None = None
+    phase: str | None = None
 
 
-def prune(database: Database, *, before: Instant, limit: int = 500) -> int:
-    """Remove up to ``limit`` rows of what happened before an instant, oldest first; returns how many.
+class Among(TypedDict, total=False):
+    """Which rows are meant: those of one kind or of several, of one object, of one project, of some topics."""
 
-    The newest row of every living object stays, so that there is always something that says how it came to be what it
-    is. Rows without a number stay too. Numbers are never given again: who reads from the start begins at the oldest
-    row that is left.
+    kind: str | None
+    kinds: Collection[str] | None
+    key: str | None
+    project_id: str | None
+    topics: Sequence[Topic]
+
+
+def list_entries(connection: Connection, *, after_seq: int, limit: int, **among: Unpack[Among]) -> list[JournalRow]:
+    """The rows beyond ``after_seq`` in the order of ``seq``, all of them or those that are meant."""
+    statement = select(journal).where(journal.c.seq > after_seq, *_conditions(among))
+    return entries_of(connection, statement.order_by(journal.c.seq).limit(limit))
+
+
+def entries_of(connection: Connection, statement: Select[Any]) -> list[JournalRow]:
+    """What a selection of whole rows finds. For the store alone."""
+    return [_entry(row) for row in connection.execute(statement).mappings()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much the journal holds of what it was told.
+
+    ``head`` is the last number given; ``rows`` and ``bytes`` are what is numbered and still there, documents only.
+    ``forgotten_seq`` and ``forgotten_at`` are the newest that was forgotten, 0 and None for nothing: up to there rows
+    may be missing, and none beyond.
     """
-    newer = journal.alias()
-    has_newer = select(newer.c.id).where(
-        newer.c.kind == journal.c.kind, newer.c.key == journal.c.key, newer.c.seq > journal.c.seq
-    )
-    is_deleted = select(instances.c.id).where(instances.c.uuid == journal.c.key, instances.c.deleted_at.is_not(None))
-    is_over = or_(journal.c.operation == "delete", journal.c.kind.in_(_MOMENTS))
-    old = (
-        select(journal.c.id)
-        .where(
-            journal.c.occurred_at < before,
-            journal.c.seq.is_not(None),
-            or_(
-                has_newer.exists(),
-                and_(journal.c.kind != "instance", is_over),
-                and_(journal.c.kind == "instance", is_deleted.exists()),
-            ),
-        )
-        .order_by(journal.c.occurred_at)
-        .limit(limit)
+
+    head: int
+    rows: int
+    bytes: int
+    forgotten_seq: int
+    forgotten_at: Instant | None
+
+
+def extent(connection: Connection) -> Extent:
+    """How much there is, in one look."""
+    row = connection.execute(select(journal_head)).one()
+    return Extent(
+        head=row.seq,
+        rows=row.row_count,
+        bytes=row.byte_count,
+        forgotten_seq=row.forgotten_seq,
+        forgotten_at=row.forgotten_at,
     )
 
-    def work(tx: Transaction) -> int:
-        ids = tx.connection.scalars(old).all()
-        if ids:
-            tx.connection.execute(journal.delete().where(journal.c.id.in_(ids)))
-        return len(ids)
 
-    return database.run(work)
+def oldest_at(connection: Connection, *, after_seq: int = 0) -> Instant | None:
+    """When the oldest numbered row beyond a number occurred, None where there is none."""
+    first = select(journal.c.occurred_at).where(journal.c.seq > after_seq).order_by(journal.c.seq).limit(1)
+    return connection.scalar(first)
+
+
+def count_between(connection: Connection, after_seq: int, to_seq: int) -> int:
+    """How many rows there are beyond a number up to another one."""
+    return connection.scalar(select(func.count()).where(journal.c.seq > after_seq, journal.c.seq <= to_seq)) or 0
+
+
+def size_of(rows: ColumnElement[bool]) -> Select[Any]:
+    """The number of such rows and the length of their documents. For the store alone."""
+    documents = (journal.c.snapshot_json, func.coalesce(journal.c.previous_json, ""), journal.c.facts_json)
+    length = sum((func.length(each) for each in documents[1:]), func.length(documents[0]))
+    return select(func.count(), func.coalesce(func.sum(length), 0)).where(rows)
 
 
 def head(connection: Connection) -> int:
@@ -215,11 +209,27 @@ def _number(connection: Connection, ids: Sequence[int], last: int) -> None:
         )
 
 
-def _entry(row: Mapping[Any, Any]) -> Entry:
+def _conditions(among: Among) -> list[ColumnElement[bool]]:
+    columns = ((journal.c.kind, "kind"), (journal.c.key, "key"), (journal.c.project_id, "project_id"))
+    found = [column == among[name] for column, name in columns if among.get(name) is not None]  # type: ignore[literal-required]
+    kinds, topics = among.get("kinds"), among.get("topics")
+    if kinds is not None:
+        found.append(journal.c.kind.in_(list(kinds)))
+    if topics:
+        found.append(or_(*(_is_about(topic) for topic in topics)))
+    return found
+
+
+def _is_about(topic: Topic) -> ColumnElement[bool]:
+    parts = zip((journal.c.kind, journal.c.operation, journal.c.phase), topic, strict=True)
+    return and_(*(column == part for column, part in parts if part is not None))
+
+
+def _entry(row: Mapping[Any, Any]) -> JournalRow:
     values: dict[str, Any] = dict(row)
     values["cause"] = Cause(values["cause"])
     values["phase"] = None if values["phase"] is None else Phase(values["phase"])
-    return Entry(**values)
+    return JournalRow(**values)
 
 
 def _dumps(document: Mapping[str, Any]) -> str:

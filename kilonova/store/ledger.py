@@ -7,8 +7,10 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, or_, 
 
 from kilonova.domain.changes import Cause, Change, Phase
 from kilonova.domain.errors import NotFound, StaleRecord
+from kilonova.domain.faults import FaultCause
 from kilonova.domain.model import Fault, InstanceAction, InstanceEvent, Instant, Request, after
 from kilonova.domain.operations import Operation
+from kilonova.domain.workflow import Course, Leg
 from kilonova.store import journal
 from kilonova.store.database import Transaction
 from kilonova.store.rows import many, one
@@ -24,6 +26,11 @@ _UPDATE_ACTION: Final = instance_actions.update().where(instance_actions.c.id ==
 _INSERT_EVENT: Final = instance_events.insert()
 _UPDATE_EVENT: Final = instance_events.update().where(instance_events.c.id == bindparam("of_event"))
 _OPEN_EVENT: Final = select(func.max(instance_events.c.id)).where(
+    instance_events.c.action_id == bindparam("of_action"),
+    instance_events.c.event == bindparam("named"),
+    instance_events.c.finished_at.is_(None),
+)
+_END_EVENTS: Final = instance_events.update().where(
     instance_events.c.action_id == bindparam("of_action"), instance_events.c.finished_at.is_(None)
 )
 
@@ -43,7 +50,7 @@ def record_phase(tx: Transaction, change: Change) -> int | None:
     if operation is None or phase is None or phase is Phase.STEP:
         return change.action_id
     if phase is Phase.ACCEPTED:
-        return _open_action(tx.connection, change, operation)
+        return _open_action(tx, change, operation)
     if change.action_id is None:
         raise ValueError(f"phase {phase} of {operation.name} belongs to no action")
     _touch_action(tx.connection, change, change.action_id)
@@ -51,12 +58,17 @@ def record_phase(tx: Transaction, change: Change) -> int | None:
     if phase is Phase.START:
         _add_event(tx.connection, change, event)
     else:
-        _finish_event(tx.connection, change, event)
+        for name in (*change.also, event):
+            _finish_event(tx.connection, change, name)
+        _add_event(tx.connection, change, change.opens)
+        if phase is Phase.ERROR and change.closes_action:
+            ending = {"finished_at": change.occurred_at, "result": _RESULTS[phase]}
+            tx.connection.execute(_END_EVENTS, {"of_action": change.action_id, **ending})
     return change.action_id
 
 
-def record_fault(tx: Transaction, instance_uuid: str, fault: Fault) -> None:
-    """Keep why an instance failed; the message is cut as Nova cuts it (contract §8.1)."""
+def record_fault(tx: Transaction, instance_uuid: str, fault: Fault, *, action_id: int | None = None) -> None:
+    """Keep why an instance failed, and in which action; the message is cut as Nova cuts it (contract §8.1)."""
     tx.connection.execute(
         instance_faults.insert().values(
             instance_uuid=instance_uuid,
@@ -66,6 +78,7 @@ def record_fault(tx: Transaction, instance_uuid: str, fault: Fault) -> None:
             details=fault.details,
             host=fault.host,
             created_at=fault.created_at,
+            action_id=action_id,
         )
     )
 
@@ -78,6 +91,25 @@ def get_action(connection: Connection, instance_uuid: str, request_id: str) -> I
     if found is None:
         raise NotFound(f"Action {request_id} not found")
     return found
+
+
+def list_request_actions(connection: Connection, request_id: str, *, limit: int) -> list[InstanceAction]:
+    """What one request asked of any instances, oldest first; a request may touch several."""
+    table = instance_actions
+    mine = select(table).where(table.c.request_id == request_id)
+    return many(connection, InstanceAction, mine.order_by(table.c.id).limit(limit))
+
+
+def list_unfinished_actions(
+    connection: Connection, *, project_id: str | None = None, after_id: int = 0, limit: int
+) -> list[InstanceAction]:
+    """What is under way or waits, oldest first, on the instances of one project if wanted."""
+    table = instance_actions
+    statement = select(table).where(_is_open, table.c.id > after_id)
+    if project_id is not None:
+        mine = select(instances.c.uuid).where(instances.c.project_id == project_id)
+        statement = statement.where(table.c.instance_uuid.in_(mine))
+    return many(connection, InstanceAction, statement.order_by(table.c.id).limit(limit))
 
 
 def list_actions(connection: Connection, instance_uuid: str) -> list[InstanceAction]:
@@ -107,10 +139,12 @@ def find_action(connection: Connection, action_id: int) -> InstanceAction | None
     return one(connection, InstanceAction, select(instance_actions).where(instance_actions.c.id == action_id))
 
 
-def has_open_event(connection: Connection, action_id: int, *, host: str) -> bool:
-    """Whether a step of the action is under way on this host: then a second start of it is a resumption."""
+def has_open_event(connection: Connection, action_id: int, *, host: str, event: str | None = None) -> bool:
+    """Whether an event of the action is under way on this host: then a second start of it is a resumption."""
     table = instance_events
-    mine = (table.c.action_id == action_id, table.c.host == host, table.c.finished_at.is_(None))
+    mine = [table.c.action_id == action_id, table.c.host == host, table.c.finished_at.is_(None)]
+    if event is not None:
+        mine.append(table.c.event == event)
     return connection.scalar(select(table.c.id).where(*mine).limit(1)) is not None
 
 
@@ -124,9 +158,22 @@ def find_open_action(
     return one(connection, InstanceAction, statement.order_by(instance_actions.c.id.desc()).limit(1))
 
 
-def list_unplaced_actions(connection: Connection, limit: int) -> list[InstanceAction]:
-    """Open actions that no host was given, oldest first: the conductor's work."""
-    return _list_open(connection, instance_actions.c.host.is_(None), limit)
+def list_open_actions(connection: Connection, instance_uuid: str) -> list[InstanceAction]:
+    """The open actions of an instance, oldest first."""
+    mine = _of_instance(instance_uuid).where(_is_open).order_by(instance_actions.c.id)
+    return many(connection, InstanceAction, mine)
+
+
+def list_unplaced_actions(
+    connection: Connection, limit: int, *, among: Collection[str] | None = None, but: Collection[str] = ()
+) -> list[InstanceAction]:
+    """Open actions that no host was given, oldest first: the conductor's work.
+
+    Of all operations, or those ``among`` these, ``but`` these.
+    """
+    table = instance_actions.c
+    wanted = table.host.is_(None) & table.operation.not_in(list(but))
+    return _list_open(connection, wanted if among is None else wanted & table.operation.in_(list(among)), limit)
 
 
 def list_host_actions(connection: Connection, host: str, limit: int) -> list[InstanceAction]:
@@ -134,16 +181,23 @@ def list_host_actions(connection: Connection, host: str, limit: int) -> list[Ins
     return _list_open(connection, instance_actions.c.host == host, limit)
 
 
+def open_actions_by_host(connection: Connection) -> dict[str, int]:
+    """How many operations are under way, or wait, on each host that has any."""
+    table = instance_actions
+    counted = select(table.c.host, func.count().label("number")).where(_is_open, table.c.host.is_not(None))
+    return {row.host: row.number for row in connection.execute(counted.group_by(table.c.host))}
+
+
 def list_overdue_actions(connection: Connection, now: Instant, limit: int) -> list[InstanceAction]:
     """Open actions past their deadline, oldest first."""
     return _list_open(connection, instance_actions.c.deadline_at < now, limit)
 
 
-def list_lapsed_actions(connection: Connection, now: Instant, limit: int) -> list[InstanceAction]:
-    """Open actions of hosts that nobody took, or whose lease ran out, oldest first."""
+def list_lapsed_actions(connection: Connection, now: Instant, limit: int, *, after_id: int = 0) -> list[InstanceAction]:
+    """Open actions of hosts that nobody took, or whose lease ran out, oldest first; beyond a number."""
     table = instance_actions
     is_free = or_(table.c.lease_until.is_(None), table.c.lease_until < now)
-    return _list_open(connection, table.c.host.is_not(None) & is_free, limit)
+    return _list_open(connection, table.c.host.is_not(None) & is_free & (table.c.id > after_id), limit)
 
 
 def lease_action(connection: Connection, action_id: int, *, owner: str, until: Instant, now: Instant) -> bool:
@@ -179,12 +233,43 @@ def renew_leases(connection: Connection, owner: str, action_ids: Iterable[int], 
     return renewed.rowcount
 
 
+def release_leases(connection: Connection, owners: Collection[str]) -> None:
+    """Let go of every open action of these owners: it is free for the next."""
+    table = instance_actions
+    mine = (table.c.owner.in_(list(owners)), _is_open)
+    connection.execute(table.update().where(*mine).values(owner=None, lease_until=None))
+
+
 def assign_action(connection: Connection, action_id: int, *, host: str | None) -> None:
     """Give an open action to a host, or with None back to the conductor; nobody owns it then."""
     table = instance_actions
     connection.execute(
         table.update().where(table.c.id == action_id, _is_open).values(host=host, owner=None, lease_until=None)
     )
+
+
+def move_action(
+    connection: Connection, action_id: int, *, host: str | None, leg: Leg, course: Course, deadline_at: Instant
+) -> None:
+    """Let an open action go on with a step of its workflow, on a host or (None) with the conductor; nobody owns it."""
+    table = instance_actions
+    values = {
+        "host": host,
+        "owner": None,
+        "lease_until": None,
+        "attempts": 0,
+        "step": leg.step,
+        "is_undoing": leg.is_undo,
+        "course_json": course.write(),
+        "deadline_at": deadline_at,
+    }
+    connection.execute(table.update().where(table.c.id == action_id, _is_open).values(**values))
+
+
+def change_course(connection: Connection, action_id: int, course: Course) -> None:
+    """Let the steps of an open action that follow know something more."""
+    table = instance_actions
+    connection.execute(table.update().where(table.c.id == action_id, _is_open).values(course_json=course.write()))
 
 
 def close_actions(tx: Transaction, instance_uuid: str, *, now: Instant, but: int | None = None) -> None:
@@ -203,7 +288,8 @@ def close_actions(tx: Transaction, instance_uuid: str, *, now: Instant, but: int
     ending = {"finished_at": now, "result": _RESULTS[Phase.ERROR]}
     running = (events.c.action_id.in_(ids), events.c.finished_at.is_(None))
     connection.execute(events.update().where(*running).values(**ending))
-    closing = {**ending, "message": "Error", "updated_at": now, "owner": None, "lease_until": None}
+    cause = FaultCause.ABORTED.code
+    closing = {**ending, "message": "Error", "cause": cause, "updated_at": now, "owner": None, "lease_until": None}
     connection.execute(actions.update().where(actions.c.id.in_(ids), _is_open).values(**closing))
     closer = None if but is None else find_action(connection, but)
     for action in open_ones:
@@ -232,6 +318,7 @@ def _announce_closed(
             user_id=action.user_id,
             project_id=action.project_id,
             received_at=action.started_at,
+            context_json=action.context_json,
         ),
         occurred_at=now,
         snapshot=dict(snapshot),
@@ -264,7 +351,7 @@ def _list_open(connection: Connection, condition: ColumnElement[bool], limit: in
     return many(connection, InstanceAction, statement)
 
 
-def _open_action(connection: Connection, change: Change, operation: Operation) -> int:
+def _open_action(tx: Transaction, change: Change, operation: Operation) -> int:
     request = change.request
     row = {
         "instance_uuid": change.after.uuid,
@@ -275,11 +362,12 @@ def _open_action(connection: Connection, change: Change, operation: Operation) -
         "project_id": request.project_id,
         "started_at": request.received_at,
         "host": change.host,
-        "deadline_at": after(change.occurred_at, operation.deadline_seconds),
+        "deadline_at": after(change.occurred_at, tx.deadlines.get(operation.name, operation.deadline_seconds)),
         "attempts": 0,
         "parameters_json": change.parameters_json,
+        "context_json": request.context_json,
     }
-    return _new_id(connection.execute(_INSERT_ACTION, row).inserted_primary_key)
+    return _new_id(tx.connection.execute(_INSERT_ACTION, row).inserted_primary_key)
 
 
 def _new_id(key: Sequence[Any] | None) -> int:
@@ -293,6 +381,7 @@ def _touch_action(connection: Connection, change: Change, action_id: int) -> Non
     values: dict[str, Any] = {"updated_at": change.occurred_at}
     if change.phase is Phase.ERROR:
         values["message"] = "Error"
+        values["cause"] = change.fault.cause if change.fault else FaultCause.INTERNAL.code
     result = _RESULTS.get(change.phase) if change.phase else None
     if result is not None and change.closes_action:
         values |= {"finished_at": change.occurred_at, "result": result, "owner": None, "lease_until": None}
@@ -314,14 +403,16 @@ def _add_event(connection: Connection, change: Change, event: str | None, **endi
 
 
 def _finish_event(connection: Connection, change: Change, event: str | None) -> None:
-    """Finish the newest open event; where none was opened, one that began and ended now stands for it."""
+    """Finish the newest open event of this name; where none was opened, one that began and ended now stands for it."""
+    if event is None:
+        return
     ending = {
         "finished_at": change.occurred_at,
         "result": _RESULTS[change.phase] if change.phase else None,
         "traceback": change.traceback,
         "details": change.details,
     }
-    open_event = connection.scalar(_OPEN_EVENT, {"of_action": change.action_id})
+    open_event = connection.scalar(_OPEN_EVENT, {"of_action": change.action_id, "named": event})
     if open_event is None:
         _add_event(connection, change, event, **ending)
     else:

@@ -15,7 +15,15 @@ from sqlalchemy.exc import DBAPIError
 from kilonova.domain.errors import StoreUnusable
 
 # Their tables are part of the schema.
-from kilonova.store import schema_aggregates, schema_catalog, schema_identity, schema_quota  # noqa: F401
+from kilonova.store import (  # noqa: F401
+    schema_aggregates,
+    schema_audit,
+    schema_catalog,
+    schema_conditions,
+    schema_feed,
+    schema_identity,
+    schema_quota,
+)
 from kilonova.store.schema import REVISIONS, journal_head, metadata, schema_version
 
 if TYPE_CHECKING:

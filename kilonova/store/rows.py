@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Select
 
 _R = TypeVar("_R")
+_T = TypeVar("_T", bound=tuple[Any, ...])
 
 
 def one(connection: Connection, record: type[_R], statement: Select[Any]) -> _R | None:
@@ -17,6 +18,25 @@ def one(connection: Connection, record: type[_R], statement: Select[Any]) -> _R 
 def many(connection: Connection, record: type[_R], statement: Select[Any]) -> list[_R]:
     """All rows as records whose fields are named as the columns."""
     return [record(**mapping) for mapping in connection.execute(statement).mappings()]
+
+
+def plain(connection: Connection, record: type[_T], statement: Select[Any], *, truths: Sequence[str] = ()) -> list[_T]:
+    """``many`` at a tenth of its cost, for named tuples whose fields are the columns in their order.
+
+    For numbers and texts alone; ``truths`` are columns that are true or false.
+    """
+    rows = tuples(connection, statement)
+    places = [record._fields.index(name) for name in truths]  # type: ignore[attr-defined]
+    if not places:
+        return list(map(record._make, rows))  # type: ignore[attr-defined]
+    return [record._make(_with_truths(row, places)) for row in rows]  # type: ignore[attr-defined]
+
+
+def _with_truths(row: tuple[Any, ...], places: Sequence[int]) -> list[Any]:
+    values = list(row)
+    for place in places:
+        values[place] = bool(values[place])
+    return values
 
 
 def tuples(connection: Connection, statement: Select[Any]) -> Sequence[tuple[Any, ...]]:

@@ -28,7 +28,22 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-REVISIONS: Final = ("0001", "0002", "0003", "0010", "0011", "0012", "0013", "0014")
+REVISIONS: Final = (
+    "0001",
+    "0002",
+    "0003",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+    "0014",
+    "0030",
+    "0050",
+    "0060",
+    "0061",
+    "0062",
+    "0063",
+)
 """Every schema revision that this code knows, oldest first; the last one is what the tables below are."""
 
 metadata: Final = MetaData(
@@ -175,11 +190,17 @@ instance_actions: Final = Table(
     Column("deadline_at", Instants, nullable=False),
     _number("attempts"),
     Column("parameters_json", Document, nullable=False),
+    Column("step", String(64)),
+    Column("is_undoing", Boolean, nullable=False, server_default=false()),
+    Column("course_json", Document, nullable=False, server_default="{}"),
+    Column("context_json", Document),
+    Column("cause", String(64)),
     CheckConstraint("(finished_at IS NULL) = (result IS NULL)", name="an_end_has_a_result"),
     CheckConstraint("finished_at IS NULL OR owner IS NULL", name="closed_is_nobodys"),
     CheckConstraint("(owner IS NULL) = (lease_until IS NULL)", name="an_owner_has_a_lease"),
     Index(None, "instance_uuid", "id"),
     Index(None, "finished_at", "host", "id"),
+    Index(None, "request_id"),
 )
 
 instance_events: Final = Table(
@@ -209,7 +230,9 @@ instance_faults: Final = Table(
     Column("details", Document, nullable=False),
     Column("host", Name),
     Column("created_at", Instants, nullable=False),
+    Column("action_id", BigInteger),
     Index(None, "instance_uuid", "id"),
+    Index(None, "action_id"),
 )
 
 usage_segments: Final = Table(
@@ -245,7 +268,11 @@ services: Final = Table(
     Column("created_at", Instants, nullable=False),
     Column("updated_at", Instants),
     _number("version"),
+    Column("was_up", Boolean, nullable=False, server_default=true()),
+    Column("turned_at", Instants),
     UniqueConstraint("binary", "host"),
+    # A number that an agent still beats with must never become another service's.
+    sqlite_autoincrement=True,
 )
 
 compute_nodes: Final = Table(
@@ -286,10 +313,43 @@ claims: Final = Table(
     "claims",
     metadata,
     Column("instance_uuid", Uuid, ForeignKey("instances.uuid"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
     Column("node_uuid", Uuid, ForeignKey("compute_nodes.uuid"), nullable=False, index=True),
     _number("vcpus"),
     Column("memory_mb", BigInteger, nullable=False),
     Column("local_gb", BigInteger, nullable=False),
+)
+
+migrations: Final = Table(
+    "migrations",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    Column("instance_uuid", Uuid, ForeignKey("instances.uuid"), nullable=False),
+    Column("action_id", Id, ForeignKey("instance_actions.id"), nullable=False),
+    Column("migration_type", String(32), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("source_compute", Name),
+    Column("source_node", Name),
+    Column("dest_compute", Name),
+    Column("dest_node", Name),
+    Column("dest_host", Name),
+    Column("old_flavor_json", Document),
+    Column("new_flavor_json", Document),
+    Column("hidden", Boolean, nullable=False, server_default=false()),
+    Column("user_id", Name),
+    Column("project_id", Name),
+    Column("memory_total_bytes", BigInteger),
+    Column("memory_processed_bytes", BigInteger),
+    Column("memory_remaining_bytes", BigInteger),
+    Column("disk_total_bytes", BigInteger),
+    Column("disk_processed_bytes", BigInteger),
+    Column("disk_remaining_bytes", BigInteger),
+    Column("created_at", Instants, nullable=False),
+    Column("updated_at", Instants),
+    Index(None, "instance_uuid", "id"),
+    Index(None, "created_at", "id"),
+    Index(None, "status", "updated_at"),
 )
 
 flavors: Final = Table(
@@ -363,6 +423,11 @@ journal_head: Final = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
+    # What is numbered and still there, counted as it comes and goes; and the newest that was forgotten.
+    Column("row_count", BigInteger, nullable=False, server_default="0"),
+    Column("byte_count", BigInteger, nullable=False, server_default="0"),
+    Column("forgotten_seq", BigInteger, nullable=False, server_default="0"),
+    Column("forgotten_at", Instants),
 )
 
 schema_version: Final = Table(

@@ -1,23 +1,24 @@
 """Server groups and their members. A server that is gone is no member any more, though its row stays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, union
 
 from kilonova.domain.errors import NotFound, QuotaExceeded
 from kilonova.domain.groups import Company, GroupPolicy, ServerGroup
-from kilonova.domain.model import Instance, Instant, Request
+from kilonova.domain.model import Instance, Request
 from kilonova.domain.quota import UNLIMITED
 from kilonova.store import journal
 from kilonova.store.database import Transaction
 from kilonova.store.quotas import lock_project
-from kilonova.store.schema import instances
+from kilonova.store.schema import claims, compute_nodes, instances
 from kilonova.store.schema_catalog import server_group_members as members
 from kilonova.store.schema_catalog import server_groups as groups
 
 _LIVING: Final = instances.c.deleted_at.is_(None)
+_APART: Final = frozenset({GroupPolicy.ANTI_AFFINITY, GroupPolicy.SOFT_ANTI_AFFINITY})
 _WITH_INSTANCES: Final = members.join(instances, instances.c.uuid == members.c.instance_uuid)
 
 
@@ -56,7 +57,7 @@ def add_server_group(tx: Transaction, group: ServerGroup, *, limit: int, request
     if not key:
         raise RuntimeError("the database gave the new group no id")
     made = replace(group, id=key[0])
-    _announce(tx, "create", made, request, request.received_at)
+    _announce(tx, "create", made, request)
     return made
 
 
@@ -65,7 +66,7 @@ def remove_server_group(tx: Transaction, uuid: str, *, request: Request) -> None
     found = get_server_group(tx.connection, uuid)
     tx.connection.execute(members.delete().where(members.c.group_id == found.id))
     tx.connection.execute(groups.delete().where(groups.c.id == found.id))
-    _announce(tx, "delete", found, request, request.received_at)
+    _announce(tx, "delete", found, request)
 
 
 def join_server_group(tx: Transaction, uuid: str, servers: Sequence[Instance], *, limit: int, request: Request) -> None:
@@ -85,7 +86,7 @@ def join_server_group(tx: Transaction, uuid: str, servers: Sequence[Instance], *
         members.insert(), [{"group_id": group.id, "instance_uuid": server.uuid} for server in servers]
     )
     joined = get_server_group(tx.connection, uuid)
-    _announce(tx, "add_member", joined, request, request.received_at)
+    _announce(tx, "add_member", joined, request, {"joined": [server.uuid for server in servers]})
 
 
 def find_company(connection: Connection, instance_uuid: str, *, lock: bool = False) -> Company | None:
@@ -99,20 +100,35 @@ def find_company(connection: Connection, instance_uuid: str, *, lock: bool = Fal
         return None
     chosen = select(groups).where(groups.c.id == group_id)
     row = connection.execute(chosen.with_for_update() if lock else chosen).mappings().first()
+    return None if row is None else _company(connection, row, but=instance_uuid)
+
+
+def get_company(connection: Connection, uuid: str, project_id: str) -> Company:
+    """What a project's group demands of one more member. Raises ``NotFound`` where it is not there, or not theirs."""
+    chosen = select(groups).where(groups.c.uuid == uuid, groups.c.project_id == project_id)
+    row = connection.execute(chosen).mappings().first()
     if row is None:
-        return None
-    others = (
-        select(instances.c.host, func.count().label("number"))
-        .select_from(_WITH_INSTANCES)
-        .where(
-            members.c.group_id == group_id,
-            members.c.instance_uuid != instance_uuid,
-            instances.c.host.is_not(None),
-            _LIVING,
-        )
-        .group_by(instances.c.host)
-    )
-    return _group(row, ()).company({found.host: found.number for found in connection.execute(others)})
+        raise NotFound(f"Instance group {uuid} could not be found.")
+    return _company(connection, row)
+
+
+def _company(connection: Connection, group: RowMapping, *, but: str | None = None) -> Company:
+    """What a group demands by the hosts of its living members, save one.
+
+    Where members are to be apart, one that moves, and may come back, is kept away from at both ends.
+    """
+    others: list[ColumnElement[bool]] = [members.c.group_id == group["id"], _LIVING]
+    if but is not None:
+        others.append(members.c.instance_uuid != but)
+    lie = select(instances.c.uuid, instances.c.host).select_from(_WITH_INSTANCES)
+    places = lie.where(*others, instances.c.host.is_not(None)).subquery()
+    if group["policy"] in _APART:
+        promised = _WITH_INSTANCES.join(claims, claims.c.instance_uuid == instances.c.uuid)
+        nodes = promised.join(compute_nodes, compute_nodes.c.uuid == claims.c.node_uuid)
+        go = select(instances.c.uuid, compute_nodes.c.host).select_from(nodes).where(*others)
+        places = union(select(places), go).subquery()
+    counted = select(places.c.host, func.count().label("number")).group_by(places.c.host)
+    return _group(group, ()).company({found.host: found.number for found in connection.execute(counted)})
 
 
 def _groups(connection: Connection, statement: Any) -> list[ServerGroup]:
@@ -153,7 +169,9 @@ def _row(group: ServerGroup) -> dict[str, Any]:
     return {**row, "policy": str(group.policy)}
 
 
-def _announce(tx: Transaction, operation: str, group: ServerGroup, request: Request, now: Instant) -> None:
+def _announce(
+    tx: Transaction, operation: str, group: ServerGroup, request: Request, facts: Mapping[str, Any] | None = None
+) -> None:
     journal.append(
         tx,
         kind="server_group",
@@ -161,6 +179,7 @@ def _announce(tx: Transaction, operation: str, group: ServerGroup, request: Requ
         project_id=group.project_id,
         operation=operation,
         request=request,
-        occurred_at=now,
+        occurred_at=request.received_at,
+        facts=facts or {},
         snapshot={**_row(group), "id": group.id, "members": list(group.members)},
     )

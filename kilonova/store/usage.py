@@ -27,9 +27,9 @@ from kilonova.store.rows import tuples
 from kilonova.store.schema import instances, usage_segments
 
 _OPEN: Final = usage_segments.insert()
-_CLOSE: Final = usage_segments.update().where(
-    usage_segments.c.instance_uuid == bindparam("of_instance"), usage_segments.c.ended_at.is_(None)
-)
+_IS_OPEN: Final = and_(usage_segments.c.instance_uuid == bindparam("of_instance"), usage_segments.c.ended_at.is_(None))
+_CLOSE: Final = usage_segments.update().where(_IS_OPEN)
+_BEGAN: Final = select(usage_segments.c.started_at).where(_IS_OPEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +44,21 @@ class Segment:
 
 
 def record_usage(tx: Transaction, before: Instance | None, after: Instance, occurred_at: Instant) -> None:
-    """Close the open segment and open another one, if what is billed changed."""
+    """Close the open segment and open another one, if what is billed changed.
+
+    A clock that was set back makes a segment of no time, never one that is negative or overlaps the one before.
+    """
     was, now = (None if before is None else billed(before)), billed(after)
     if was == now:
         return
+    moment = occurred_at
     if was is not None:
-        tx.connection.execute(_CLOSE, {"of_instance": after.uuid, "ended_at": occurred_at})
+        began = tx.connection.scalar(_BEGAN, {"of_instance": after.uuid})
+        moment = max(occurred_at, began or occurred_at)
+        tx.connection.execute(_CLOSE, {"of_instance": after.uuid, "ended_at": moment})
     if now is not None:
         values = {**now._asdict(), "vm_state": str(now.vm_state)}
-        tx.connection.execute(_OPEN, {"instance_uuid": after.uuid, "started_at": occurred_at, **values})
+        tx.connection.execute(_OPEN, {"instance_uuid": after.uuid, "started_at": moment, **values})
 
 
 def list_segments(connection: Connection, instance_uuid: str) -> list[Segment]:
@@ -112,7 +118,7 @@ def list_project_usages(connection: Connection, query: UsageQuery) -> list[Proje
             columns.vcpus,
             columns.memory_mb,
             (columns.root_gb + columns.ephemeral_gb).label("local_gb"),
-            _hours(query.window).label("hours"),
+            hours_within(query.window).label("hours"),
         )
         .where(*_selected(connection, query))
         .order_by(*_ORDER)
@@ -161,7 +167,7 @@ def _beyond(connection: Connection, marker: str) -> ColumnElement[bool]:
     return or_(columns.project_id > project_id, and_(columns.project_id == project_id, columns.uuid > marker))
 
 
-def _hours(window: Window) -> ColumnElement[Any]:
+def hours_within(window: Window) -> ColumnElement[Any]:
     """``Window.hours`` in SQL, for servers that the window selects; by the same steps, hence to the last digit."""
     columns = instances.c
     start, stop = literal(window.start, BigInteger), literal(window.stop, BigInteger)

@@ -64,7 +64,7 @@ def test_a_decision_over_a_large_fleet_is_kept_small(database: Database) -> None
     with database.read() as connection:
         (found,) = list_decisions(connection, uuid)
     assert found.candidates == 3000
-    assert found.document["counts"] == [{"filter": "capacity", "reason": "short of vcpus", "count": 2400}]
+    assert found.document["counts"] == [{"filter": "Capacity", "reason": "short of vcpus", "count": 2400}]
     assert (found.document["fitting"], len(found.document["weighed"])) == (600, 10)
     assert {removal["lacks"][0]["free"] for removal in found.document["removed"]} == {7}
     assert len(found.document["removed"]) == 20

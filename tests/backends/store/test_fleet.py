@@ -1,13 +1,17 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kilonova.domain.conditions import Condition, Status, Watch
 from kilonova.domain.errors import Conflict, NotFound
 from kilonova.domain.model import Instant
 from kilonova.store import journal
+from kilonova.store.arrivals import add_nodes, add_services
+from kilonova.store.conditions import forget, keep, list_conditions
 from kilonova.store.database import Database
 from kilonova.store.fleet import (
     claim,
@@ -15,15 +19,18 @@ from kilonova.store.fleet import (
     ensure_service,
     find_node,
     find_service,
+    find_service_by_id,
     get_node,
     get_service,
     list_nodes,
     list_services,
     record_beats,
     release_claim,
+    remove_service,
     save_node,
 )
-from tests.backends.store.worlds import NODE, NOW, at, draft, kept, noded
+from kilonova.store.turns import Looked, announce, list_turned
+from tests.backends.store.worlds import NODE, NOW, asked, at, draft, kept, noded
 
 
 def service(database: Database, host: str = "h1", binary: str = "nova-compute") -> int:
@@ -95,7 +102,7 @@ def test_the_beats_of_a_fleet_are_one_statement(database: Database) -> None:
 def test_a_node_is_announced_when_new_and_when_its_capacity_changes(database: Database) -> None:
     uuid = noded(database)
     noded(database)
-    noded(database, uptime_text="up 3 days", cpu_info_json='{"a":1}', running_vms=3)
+    noded(database, uptime_text="up 3 days", cpu_info_json='{"a":1}')
     assert told(database, "compute_node") == ["create"]
     with database.transaction() as tx:
         node = save_node(tx, "h1", now=at(5), **(NODE | {"vcpus": 8}))
@@ -211,3 +218,93 @@ def test_instants_are_exact_beyond_what_floating_point_holds(database: Database)
         record_beats(tx.connection, {id_: (1, moment)})
     with database.read() as connection:
         assert list_services(connection)[0].last_seen_at == moment
+
+
+def test_the_number_of_a_service_never_comes_again(database: Database) -> None:
+    first = service(database)
+    with database.transaction() as tx:
+        found = find_service_by_id(tx.connection, first)
+        assert found is not None
+        remove_service(tx, found, request=asked())
+    assert service(database) > first
+
+
+def test_hosts_that_arrive_together_are_registered_and_told_like_any_other(database: Database) -> None:
+    hosts = [f"h{number}" for number in range(7)]
+    with database.transaction() as tx:
+        add_services(tx, "nova-compute", hosts, now=NOW, version=73, disabled_reason=None)
+        add_nodes(tx, [(host, NODE) for host in hosts], now=NOW)
+    assert told(database, "service") == told(database, "compute_node") == ["create"] * 7
+    with database.read() as connection:
+        assert [(each.host, each.disabled, each.was_up) for each in list_services(connection)] == [
+            (host, False, True) for host in hosts
+        ]
+        assert [node.host for node in list_nodes(connection)] == hosts
+        snapshots = [entry.snapshot for entry in journal.list_entries(connection, after_seq=0, limit=9, kind="service")]
+    assert {key: snapshots[0][key] for key in ("host", "disabled", "forced_down", "was_up")} == {
+        "host": "h0",
+        "disabled": False,
+        "forced_down": False,
+        "was_up": True,
+    }
+
+
+def test_a_turn_is_announced_once_however_many_look(database: Database) -> None:
+    service(database, "h1")
+    second = service(database, "h2")
+    look = Looked(now=at(100), listening_since=at(-100), watch=Watch(late_seconds=25, down_seconds=60))
+    with database.transaction() as tx:
+        record_beats(tx.connection, {second: (1, at(90))})
+    with database.read() as connection:
+        turned = list_turned(connection, look, limit=10)
+    assert [each.host for each in turned] == ["h1"]
+    with database.transaction() as tx:
+        assert (announce(tx, turned, look), announce(tx, turned, look)) == (1, 0)
+    assert told(database, "service") == ["create", "create", "down"]
+    with database.read() as connection:
+        assert list_turned(connection, look, limit=10) == []
+
+
+def test_a_kept_condition_is_told_when_it_turns_and_only_then(database: Database) -> None:
+    bad = Condition(type="X", status=Status.FALSE, reason="Broken", message="twice")
+    for moment in (1, 2, 3):
+        with database.transaction() as tx:
+            keep(tx, "service", "s1", [bad], now=at(moment))
+    with database.read() as connection:
+        assert list_conditions(connection, "service", ["s1"]) == {"s1": [replace(bad, since=at(1))]}
+    assert len(told(database, "condition")) == 1
+    with database.transaction() as tx:
+        forget(tx, "service", "s1")
+        assert list_conditions(tx.connection, "service") == {}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 6), st.integers(0, 9000)), min_size=1, max_size=12))
+def test_the_capacity_model_always_agrees_with_the_claims(
+    database: Database, steps: list[tuple[int, int, int]]
+) -> None:
+    uuid = noded(database, f"h{len(steps)}-{NOW}-{sum(step[2] for step in steps)}", cpu_allocation_ratio=1.5)
+    held: list[str] = []
+    for what, vcpus, memory_mb in steps:
+        with database.transaction() as tx:
+            if what == 0 and held:
+                release_claim(tx, held.pop())
+                continue
+        instance = kept(database, draft(vcpus=vcpus, memory_mb=memory_mb, root_gb=1))
+        with database.transaction() as tx:
+            has = get_node(tx.connection, uuid).capacity
+            wanted = zip(has.resources, (vcpus, memory_mb, 1), strict=True)
+            assert claim(tx, node_uuid=uuid, instance=instance) is all(each.fits(amount) for each, amount in wanted)
+            held += [instance.uuid] if has.vcpus.fits(vcpus) and has.memory_mb.fits(memory_mb) else []
+        with database.read() as connection:
+            node, claimed = get_node(connection, uuid), claims_of(connection, uuid)
+        assert tuple(each.allocated for each in node.capacity.resources) == (
+            claimed.vcpus,
+            claimed.memory_mb,
+            claimed.local_gb,
+        )
+        assert node.running_vms == claimed.instances == len(held)
+        assert not node.capacity.is_overcommitted
+    for uuid_ in held:
+        with database.transaction() as tx:
+            release_claim(tx, uuid_)

@@ -6,9 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from kilonova.domain.changes import Cause
+from kilonova.domain.journal import JournalRow
 from kilonova.domain.states import VmState
 from kilonova.store import journal
 from kilonova.store.database import Database, Transaction
+from kilonova.store.forgetting import forget
 from kilonova.store.schema import journal as table
 from tests.backends.store.worlds import NOW, at, changed, kept, running
 
@@ -23,7 +25,7 @@ def write_and_fail(tx: Transaction) -> None:
     raise ZeroDivisionError
 
 
-def entries(database: Database, after_seq: int = 0) -> list[journal.Entry]:
+def entries(database: Database, after_seq: int = 0) -> list[JournalRow]:
     with database.read() as connection:
         return journal.list_entries(connection, after_seq=after_seq, limit=100_000)
 
@@ -156,11 +158,11 @@ def test_what_is_old_goes_but_the_newest_row_of_everything_that_is_there(databas
     with database.transaction() as tx:
         for kind, operation in (("flavor", "create"), ("keypair", "delete"), ("decision", "select_destinations")):
             journal.append(tx, kind=kind, key="a", operation=operation, occurred_at=NOW, snapshot={})
-    assert journal.prune(database, before=at(1)) == 0, "rows without a number stay"
+    assert forget(database, before=at(1)) == 0, "rows without a number stay"
     journal.sequence(database)
     note(database, "b", 1)
-    assert journal.prune(database, before=NOW) == 0
-    assert [journal.prune(database, before=at(1), limit=3) for _ in range(3)] == [3, 2, 0]
+    assert forget(database, before=NOW) == 0
+    assert [forget(database, before=at(1), limit=3) for _ in range(3)] == [3, 2, 0]
     assert {(entry.kind, entry.key) for entry in entries(database)} == {("instance", living.uuid), ("flavor", "a")}
     assert entries(database)[0].snapshot["display_name"] == "new"
     assert journal.sequence(database) == 1

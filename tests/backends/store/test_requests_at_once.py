@@ -12,6 +12,7 @@ from kilonova.bus.memory import MemoryBus
 from kilonova.domain.errors import Conflict, QuotaExceeded, Unavailable
 from kilonova.domain.images import Image, ImageStatus
 from kilonova.domain.operations import get_operation
+from kilonova.domain.snapshots import ImageOrder
 from kilonova.domain.states import PowerState, VmState
 from kilonova.services.preparing import Preparation
 from kilonova.services.safe import Safe
@@ -43,6 +44,15 @@ class OneImage:
             updated_at=NOW,
             size=512,
         )
+
+    def check_order(self, order: ImageOrder) -> None:
+        """Nobody orders any here."""
+
+    def queue_image(self, order: ImageOrder) -> Image:
+        raise NotImplementedError
+
+    def discard(self, image_id: str, *, unfinished_only: bool) -> None:
+        raise NotImplementedError
 
 
 @pytest.fixture
