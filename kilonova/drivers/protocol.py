@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
+from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.states import PowerState
 
 
@@ -44,6 +45,16 @@ class Nic:
     address: str | None
     """The IPv4 address that the network gave it; a driver that serves DHCP itself hands out this one."""
     label: str
+    tag: str | None = None
+    """By which its owner finds it from inside, if they gave one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectedFile:
+    """A file that the guest is to find at ``path``; ``contents`` are base64, as they came through the API."""
+
+    path: str
+    contents: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +79,8 @@ class GuestSpec:
     user_data: str | None = None
     """Base64, as it came through the API."""
     config_drive: bool = False
+    files: tuple[InjectedFile, ...] = ()
+    """Given to the guest through its config drive, whose agent puts them in their places."""
     hostname: str = ""
     public_keys: Mapping[str, str] = field(default_factory=dict)
     """OpenSSH public keys or X.509 certificates by name, for the guest's metadata."""
@@ -225,6 +238,124 @@ class CanSetPassword(Protocol):
 
     def set_password(self, uuid: str, password: str) -> None:
         """Set it. Raises GuestFailure when the guest is not running, or does not obey."""
+
+
+@runtime_checkable
+class CanSnapshot(Protocol):
+    """Copies a guest's disk as it is at one instant, whether the guest runs or not."""
+
+    def snapshot(self, uuid: str, destination: Path) -> str:
+        """Write a whole image of the first disk to ``destination``, over what may be there; gives its disk format.
+
+        The guest goes on as it was, and so does what it writes meanwhile: that is not in the image. Raises GuestFailure
+        when it has no disk.
+        """
+        ...
+
+
+@runtime_checkable
+class CanMove(Protocol):
+    """Moves a guest that is off to another host, or makes another size of it.
+
+    The old host keeps what it had aside until the move is confirmed or taken back; it counts as a guest of ours
+    (SHUTDOWN) there, and ``destroy`` removes it as well. Old and new host may be the same.
+    """
+
+    def prepare_move(self, guest: GuestSpec) -> None:
+        """Say whether the guest could be taken in here, by raising what stands against it. Nothing is made."""
+
+    def migrate_out(self, uuid: str, *, timeout_seconds: float) -> Mapping[str, Any]:
+        """Switch it off, as ``power_off`` does, and set it aside; returns what ``take_in`` needs, fit for JSON.
+
+        One that was set aside already is left so.
+        """
+
+    def take_in(self, guest: GuestSpec, parcel: Mapping[str, Any], *, power_on: bool) -> None:
+        """Make the guest of what another host, or this one, set aside. One that is there already is left alone.
+
+        Raises GuestFailure, also for a root disk that would have to shrink.
+        """
+
+    def drop_moved(self, uuid: str) -> None:
+        """Remove what ``take_in`` made, and never what is set aside; one that is not there is no trouble."""
+
+    def confirm_move(self, uuid: str) -> None:
+        """Remove what was set aside, if it is still there."""
+
+    def revert_move(self, uuid: str, *, power_on: bool) -> None:
+        """Put back what was set aside, if it was, and switch it on if wanted."""
+
+
+Tell = Callable[[Mapping[str, int]], None]
+"""Told now and then of ``memory_`` and ``disk_`` ``total_bytes``, ``processed_bytes`` and ``remaining_bytes``."""
+
+
+@runtime_checkable
+class CanLiveMigrate(Protocol):
+    """Moves a running guest to another host. What the old host then keeps aside is removed by ``confirm_move``."""
+
+    def check_live_destination(self, guest: GuestSpec) -> None:
+        """Raise what stands against taking the running guest in here. Nothing is made."""
+
+    def check_live_source(self, uuid: str) -> None:
+        """Raise what stands against the running guest's leaving."""
+
+    def prepare_live(self, guest: GuestSpec) -> Mapping[str, Any]:
+        """Make ready for the guest to come; returns what the old host must know for it, fit for JSON."""
+
+    def cancel_live(self, uuid: str) -> None:
+        """Remove what ``prepare_live`` made; a guest that has arrived is left alone."""
+
+    def live_migrate(self, uuid: str, target: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
+        """Send the guest over; returns, once it runs there and is set aside here, what ``arrive`` needs.
+
+        Raises GuestFailure(ABORTED) when it was called off. After any failure the guest runs here as before.
+        """
+
+    def stay(self, uuid: str) -> None:
+        """See that the guest runs here, wherever a ``live_migrate`` was cut off."""
+
+    def arrive(self, guest: GuestSpec, parcel: Mapping[str, Any]) -> None:
+        """Make the guest that has come a full one of this host. One that is so already is left alone."""
+
+    def abort_live(self, uuid: str) -> None:
+        """Call a ``live_migrate`` that is under way off, if there is one; returns at once."""
+
+    def force_complete_live(self, uuid: str) -> None:
+        """Bring a ``live_migrate`` that is under way to its end, whatever that costs the guest; returns at once."""
+
+
+LIVE_MOVES: Final = frozenset(
+    {"check_live_destination", "check_live_source", "prepare_live", "cancel_live", "live_migrate", "stay", "arrive"}
+)
+"""The verbs of ``CanLiveMigrate`` that are steps of a live migration."""
+
+MOVES: Final = frozenset({"prepare_move", "migrate_out", "take_in", "drop_moved", "confirm_move", "revert_move"})
+"""The verbs of ``CanMove``."""
+
+
+@runtime_checkable
+class CanInterrupt(Protocol):
+    """Strikes a guest with an interrupt that it cannot ignore; what its kernel does then is its own affair."""
+
+    def inject_nmi(self, uuid: str) -> None:
+        """Strike it: a kernel that is set up for it writes a dump of itself. Raises GuestFailure when it is off."""
+
+
+@runtime_checkable
+class CanCacheImages(Protocol):
+    """Keeps images that guests are booted from, and can fetch them ahead of time."""
+
+    def cache_image(self, image: ImageSource) -> bool:
+        """Fetch it, unless it is there already; True if it was not. Raises GuestFailure, as ``spawn`` would."""
+
+
+@runtime_checkable
+class CanDiagnose(Protocol):
+    """Counts what its guests do."""
+
+    def diagnose(self, uuid: str) -> Diagnostics | None:
+        """What it counts of a guest; None for one that does not run. Raises GuestFailure(GUEST_MISSING)."""
 
 
 @runtime_checkable

@@ -140,6 +140,12 @@ def _import_methods(call: Call) -> Response:
     return JSONResponse({"import-methods": methods})
 
 
+def _tasks(call: Call) -> Response:
+    """Of an image's import, of which there never is one here."""
+    call.room.images.get_image(call.image_id, call.viewer())
+    return JSONResponse({"tasks": []})
+
+
 def _stores(call: Call) -> Response:
     call.viewer()
     raise NotFound("Multi backend is not supported at this site.")
@@ -302,6 +308,7 @@ _ROUTES: Final[tuple[tuple[str, str, Reply], ...]] = (
     ("GET", "/v2/info/stores", _stores),
     ("PUT", "/v2/images/{id}/stage", _no_import),
     ("POST", "/v2/images/{id}/import", _no_import),
+    ("GET", "/v2/images/{id}/tasks", _tasks),
     ("GET", "/v2/images/{id}/members", _members),
     ("POST", "/v2/images/{id}/members", _add_member),
     ("GET", "/v2/images/{id}/members/{member}", _member),

@@ -30,7 +30,8 @@ MEMBER_STATUSES: Final = ("pending", "accepted", "rejected")
 """What a project can say to an image that is shared with it."""
 
 _VERBS: Final = ("add", "replace", "remove")
-_RESERVED: Final = "os_glance_"
+RESERVED: Final = "os_glance_"
+"""How the names of properties begin that only the service sets."""
 _MOST_ID: Final = 64
 _MOST_NUMBER: Final = 2**31 - 1
 _MOST_PROPERTIES: Final = 128
@@ -196,7 +197,7 @@ def _tags(value: Any) -> str:
 
 
 def _property(key: str, value: Any) -> str:
-    if key.startswith(_RESERVED):
+    if key.startswith(RESERVED):
         raise Forbidden(f"Attribute '{key}' is reserved.")
     if not key or len(key) > 255:
         raise Invalid("The name of a property has 1 to 255 characters")

@@ -10,7 +10,7 @@ from typing import Final
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
-from kilonova.drivers.protocol import GuestSpec
+from kilonova.drivers.protocol import GuestSpec, Nic
 from kilonova.drivers.qemu.isofs import iso_image
 
 LABEL: Final = "config-2"
@@ -19,17 +19,19 @@ _WHERE: Final = "openstack/latest"
 
 def wants_config_drive(spec: GuestSpec) -> bool:
     """Whether this guest gets one."""
-    return spec.config_drive or spec.user_data is not None or bool(spec.public_keys)
+    return spec.config_drive or spec.user_data is not None or bool(spec.public_keys) or bool(spec.files)
 
 
 def config_drive(spec: GuestSpec) -> bytes:
-    """The whole image. Raises GuestFailure where the user data is no base64."""
+    """The whole image. Raises GuestFailure where the user data, or a file, is no base64."""
     files = {
         f"{_WHERE}/meta_data.json": json.dumps(_meta_data(spec)).encode(),
         f"{_WHERE}/network_data.json": json.dumps(_network_data(spec)).encode(),
     }
     if spec.user_data is not None:
         files[f"{_WHERE}/user_data"] = _decoded(spec.user_data)
+    for number, file in enumerate(spec.files):
+        files[f"openstack{_content(number)}"] = _decoded(file.contents)
     return iso_image(LABEL, files)
 
 
@@ -37,7 +39,14 @@ def _decoded(user_data: str) -> bytes:
     try:
         return base64.b64decode(user_data)
     except (binascii.Error, ValueError) as error:
-        raise GuestFailure(FaultCause.DRIVER_ERROR, "the user data is no base64", detail=str(error)) from error
+        raise GuestFailure(
+            FaultCause.DRIVER_ERROR, "the user data, or a file, is no base64", detail=str(error)
+        ) from error
+
+
+def _content(number: int) -> str:
+    """Where a file to be put into its place lies, below ``openstack``."""
+    return f"/content/{number:04d}"
 
 
 def _meta_data(spec: GuestSpec) -> dict[str, object]:
@@ -51,8 +60,14 @@ def _meta_data(spec: GuestSpec) -> dict[str, object]:
         "meta": dict(spec.metadata),
         "public_keys": dict(spec.public_keys),
         "keys": [{"name": name, "type": _key_type(key), "data": key} for name, key in spec.public_keys.items()],
-        "devices": [],
+        "files": [{"path": file.path, "content_path": _content(number)} for number, file in enumerate(spec.files)],
+        "devices": [_device(nic) for nic in spec.nics if nic.tag is not None],
     }
+
+
+def _device(nic: Nic) -> dict[str, object]:
+    """A tagged NIC as Nova tells a guest of it; on which bus it is, the guest sees by the MAC address."""
+    return {"type": "nic", "bus": "none", "mac": nic.mac, "tags": [nic.tag]}
 
 
 def _key_type(public_key: str) -> str:

@@ -71,6 +71,10 @@ class Definition:
         """The disks that it has now."""
         return self.disks if self.rescue is None else (self.rescue, *self.disks)
 
+    def find_disk(self, role: DiskRole) -> Disk | None:
+        """Its disk of this role, if it has one."""
+        return next((disk for disk in self.disks if disk.role is role), None)
+
     @property
     def base_images(self) -> frozenset[str]:
         """The names of the cached images that its disks stand on."""

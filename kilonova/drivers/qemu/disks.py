@@ -31,6 +31,7 @@ _CHUNK = 1 << 20
 _TOOL_MEMORY_KIB = 1 << 20
 _TOOL_CPU_SECONDS = 60
 _LIMITED = f'ulimit -v {_TOOL_MEMORY_KIB} && ulimit -t {_TOOL_CPU_SECONDS} && exec "$@"'
+_PATIENT = f'ulimit -v {_TOOL_MEMORY_KIB} && exec "$@"'
 
 
 class ImageCache:
@@ -68,6 +69,12 @@ class ImageCache:
                 self._fetch(image, path)
             os.utime(path)  # asked for just now
             return path, check_image(path, image_id=image.image_id, claimed=image.disk_format)
+
+    def fetched(self, image: ImageSource) -> bool:
+        """Have the image in the cache; True if it was fetched just now. Raises GuestFailure."""
+        is_new = not (self.directory / cache_key(image)).exists()
+        self.provide(image)
+        return is_new
 
     def _fetch(self, image: ImageSource, path: Path) -> None:
         part = path.with_name(path.name + _PART)
@@ -159,7 +166,7 @@ def _blank(directory: Path, name: str, role: DiskRole, size: int) -> Disk:
 
 
 def _create(directory: Path, name: str, role: DiskRole, arguments: Sequence[str]) -> Disk:
-    _qemu_img(("create", "-q", "-f", "qcow2", *arguments), cwd=directory)
+    qemu_img(("create", "-q", "-f", "qcow2", *arguments), cwd=directory)
     return Disk(role=role, file=name, format="qcow2")
 
 
@@ -217,14 +224,18 @@ def _verify_bytes(image: ImageSource, part: Path) -> None:
 def _verify_qcow2(part: Path, image_id: str) -> None:
     """Have qemu-img follow every table: only so a file is found out that was cut off behind its header."""
     try:
-        _qemu_img(("check", "-q", "-f", "qcow2", part.name), cwd=part.parent, good=(0, 3))
+        qemu_img(("check", "-q", "-f", "qcow2", part.name), cwd=part.parent, good=(0, 3))
     except GuestFailure as failure:
         text = f"image {image_id} is a damaged or cut off qcow2"
         raise GuestFailure(FaultCause.IMAGE_CORRUPT, text, detail=failure.detail) from failure
 
 
-def _qemu_img(arguments: Sequence[str], *, cwd: Path, good: Sequence[int] = (0,)) -> None:
-    command = ("/bin/sh", "-c", _LIMITED, "sh", host.IMAGE_BINARY, *arguments)
+def qemu_img(arguments: Sequence[str], *, cwd: Path, good: Sequence[int] = (0,), may_take_long: bool = False) -> None:
+    """Run qemu-img within limits; with ``may_take_long`` its processor time, which grows with a disk, has none.
+
+    Raises GuestFailure, or HypervisorUnavailable where there is no qemu-img.
+    """
+    command = ("/bin/sh", "-c", _PATIENT if may_take_long else _LIMITED, "sh", host.IMAGE_BINARY, *arguments)
     try:
         done = subprocess.run(
             command, cwd=cwd, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False

@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Final
 
+from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
@@ -24,7 +25,8 @@ from kilonova.drivers.herald import Herald
 from kilonova.drivers.protocol import GuestSpec, ImageSource, Inventory, Listener
 from kilonova.drivers.qemu import host, process
 from kilonova.drivers.qemu.disks import ImageCache
-from kilonova.drivers.qemu.guest import GONE, Guest, Site
+from kilonova.drivers.qemu.guest import Guest, Site
+from kilonova.drivers.qemu.room import GONE
 from kilonova.drivers.qemu.watch import Watch
 from kilonova.drivers.turns import Turns
 
@@ -186,13 +188,37 @@ class QemuDriver:
         with self._held(uuid) as held:
             held.unrescue()
 
+    def snapshot(self, uuid: str, destination: Path) -> str:
+        """See CanSnapshot."""
+        with self._held(uuid) as held:
+            return held.snapshot(destination)
+
+    def inject_nmi(self, uuid: str) -> None:
+        """See CanInterrupt."""
+        with self._held(uuid) as held:
+            held.inject_nmi()
+
+    def cache_image(self, image: ImageSource) -> bool:
+        """See CanCacheImages. As long as no guest uses it, it stays for as long as any other such image."""
+        site = self._site
+        if site is None:
+            raise HypervisorUnavailable("the qemu driver is not started")
+        return site.cache.fetched(image)
+
+    def diagnose(self, uuid: str) -> Diagnostics | None:
+        """See CanDiagnose; needs no turn, so a guest that is busy can be counted."""
+        return self._kept(uuid).diagnose()
+
     def console_log(self, uuid: str, *, lines: int | None) -> str:
         """See CanReadConsole; needs no turn, so a guest that is busy can be read."""
+        return self._kept(uuid).console_log(lines)
+
+    def _kept(self, uuid: str) -> Guest:
         with self._guard:
             guest = self._guests.get(uuid)
         if guest is None:
             raise GuestFailure(FaultCause.GUEST_MISSING, "the server is not on its host any more")
-        return guest.console_log(lines)
+        return guest
 
     # --- inside -----------------------------------------------------------------------------------------
 

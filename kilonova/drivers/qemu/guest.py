@@ -2,13 +2,13 @@
 
 import contextlib
 import logging
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
@@ -16,21 +16,28 @@ from kilonova.drivers.herald import Herald
 from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec, ImageSource
 from kilonova.drivers.qemu import command, host, process
 from kilonova.drivers.qemu.console import read_console, trim_console
-from kilonova.drivers.qemu.definition import DEFINITION_FILE, Condition, Definition, find_definition, save_definition
+from kilonova.drivers.qemu.copying import SNAPSHOT_FORMAT, copy_at_rest, copy_live
+from kilonova.drivers.qemu.definition import (
+    DEFINITION_FILE,
+    Condition,
+    Definition,
+    DiskRole,
+    find_definition,
+    save_definition,
+)
 from kilonova.drivers.qemu.disks import RESCUE_DISK, ImageCache, cache_key, disk_trouble, make_disks, make_rescue_disk
 from kilonova.drivers.qemu.machine import MONITOR, Machine
 from kilonova.drivers.qemu.memory import MEMORY_FILE, forget_memory, load_memory, save_memory
 from kilonova.drivers.qemu.process import QemuProcess
 from kilonova.drivers.qemu.qmp import QmpClosed, QmpTimeout
+from kilonova.drivers.qemu.room import remove_directory, require_memory
+from kilonova.drivers.qemu.statistics import diagnose
 from kilonova.drivers.qemu.watch import Watch
-
-GONE: Final = ".gone-"
-"""How the names of directories begin that are being removed."""
 
 _LOG = logging.getLogger(__name__)
 _START_SECONDS: Final = 60.0
 _MEMORY_SECONDS: Final = 300.0
-_OWN_MEMORY_MB: Final = 32  # what QEMU needs beside the guest's memory
+_COPY_SECONDS: Final = 3600.0
 
 _WITHOUT_QEMU: Final[Mapping[Condition, PowerState]] = {
     Condition.PREPARING: PowerState.NOSTATE,
@@ -155,6 +162,10 @@ class Guest:
         if self.state is not PowerState.RUNNING:
             self._run_command("cont")
 
+    def inject_nmi(self) -> None:
+        """Strike all of its processors."""
+        self._run_command("inject-nmi")
+
     def suspend(self) -> None:
         """Save its memory, then end its QEMU; whoever is cut off in between ends it the next time."""
         definition, machine = self._require_definition(), self._machine
@@ -205,6 +216,27 @@ class Guest:
         self._pull_the_plug()
         self._leave_rescue_disk()
         self._launch()
+
+    def snapshot(self, destination: Path) -> str:
+        """Copy its root disk: by its QEMU where it is up, else with qemu-img."""
+        definition, machine = self._require_definition(), self._machine
+        root = definition.find_disk(DiskRole.ROOT)
+        if root is None:
+            raise GuestFailure(FaultCause.DRIVER_ERROR, "the server has no disk of which an image could be made")
+        with disk_trouble(), self._by_request():
+            if machine is not None and machine.state is not PowerState.CRASHED:
+                copy_live(machine, self.directory / root.file, destination, timeout_seconds=_COPY_SECONDS)
+            else:
+                self._pull_the_plug()  # of one that panicked and holds its disk
+                copy_at_rest(self.directory, root, destination)
+        return SNAPSHOT_FORMAT
+
+    def diagnose(self) -> Diagnostics | None:
+        """What QEMU and the kernel count of it; None while it does not run."""
+        definition, machine = self._require_definition(), self._machine
+        if machine is None or machine.state is not PowerState.RUNNING:
+            return None
+        return diagnose(machine, definition, pid=machine.pid)
 
     def console_log(self, lines: int | None) -> str:
         """What it wrote."""
@@ -407,20 +439,3 @@ class Guest:
 
 def _not_running(state: PowerState) -> GuestFailure:
     return GuestFailure(FaultCause.DRIVER_ERROR, f"the server is not running, it is {state.name.lower()}")
-
-
-def remove_directory(directory: Path) -> None:
-    """Remove a guest's directory: it is there, or it is not, whenever somebody looks."""
-    if directory.exists():
-        gone = directory.with_name(f"{GONE}{directory.name}")
-        shutil.rmtree(gone, ignore_errors=True)
-        directory.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
-
-
-def require_memory(asked_mb: int) -> None:
-    """See that the host has this much to give. Raises GuestFailure(MEMORY_SHORT)."""
-    free_mb = host.memory_mb("MemAvailable")
-    if asked_mb + _OWN_MEMORY_MB > free_mb:
-        text = f"the host has not enough free memory: {asked_mb} MB asked, {free_mb} MB free"
-        raise GuestFailure(FaultCause.MEMORY_SHORT, text)

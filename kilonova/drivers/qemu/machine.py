@@ -83,6 +83,11 @@ class Machine:
             "GUEST_PANICKED": self._panicked,
         }
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def watch(self) -> None:
         """Begin to notice its end."""
         self._watch.add(self._process.pidfd, self._see_end)

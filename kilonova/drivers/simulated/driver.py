@@ -4,99 +4,33 @@ It says of itself what it is, everywhere a person looks: hypervisor type, consol
 silently (``drivers/choice.py``).
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
+from kilonova.domain.diagnostics import Diagnostics, DiskCounters
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
 from kilonova.drivers.herald import Herald
-from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec, ImageSource, Inventory, Listener
-from kilonova.drivers.simulated.pace import Pace, Timed
-from kilonova.drivers.simulated.script import Script, read_script
-from kilonova.drivers.simulated.shelf import Shelf, SimulatedGuest
-from kilonova.drivers.turns import Turns
+from kilonova.drivers.protocol import GuestEventKind, GuestSpec, ImageSource, Inventory, Listener
+from kilonova.drivers.simulated.guests import require_power
+from kilonova.drivers.simulated.live_moves import SimulatedLiveMoves
+from kilonova.drivers.simulated.moves import SimulatedMoves
+from kilonova.drivers.simulated.shelf import Shelf
 
 HYPERVISOR_TYPE: Final = "simulated"
 _VERSION: Final = 1_000_000
-_CONSOLE_LINES: Final = 500
-
-_BOOT_MESSAGES: Final = (
-    "this server is simulated: no machine runs behind it",
-    "what follows stands for the messages of a boot, so that tools that read them have some to read",
-    "firmware: none",
-    "processors: as many as the flavor says",
-    "memory: as much as the flavor says",
-    "root disk: as large as the flavor says",
-    "network: plugged in, nothing moves",
-    "init: started",
-    "services: started",
-    "console: this one",
-)
-DURATIONS: Final[Mapping[str, float]] = {
-    "spawn": 0.5,
-    "destroy": 0.2,
-    "power_on": 0.3,
-    "power_off": 0.3,
-    "reboot": 0.5,
-    "pause": 0.2,
-    "unpause": 0.2,
-    "suspend": 0.4,
-    "resume": 0.4,
-    "rescue": 0.5,
-    "unrescue": 0.5,
-    "set_password": 0.2,
-}
-"""Seconds that each verb takes: short, and long enough for a client that polls to see it in progress."""
+_BOOT_READS: Final = 112
+"""Pages that a boot reads."""
+_SECTOR_BYTES: Final = 512
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capacity:
-    """What each simulated node says it has."""
-
-    vcpus: int = 64
-    memory_mb: int = 256 * 1024
-    local_gb: int = 2048
-    host_ip: str = "127.0.0.1"
-    cpu_info: Mapping[str, object] = field(
-        default_factory=lambda: {
-            "arch": "x86_64",
-            "model": "simulated",
-            "vendor": "kilonova",
-            "features": [],
-            "topology": {"sockets": 2, "cores": 16, "threads": 2},
-        }
-    )
-
-
-class SimulatedDriver:
+class SimulatedDriver(SimulatedLiveMoves, SimulatedMoves):
     """Guests that exist on paper; with a ``state_dir`` they are found again after a restart."""
 
     name = "simulated"
-
-    def __init__(
-        self,
-        *,
-        nodes: Sequence[str] = ("simulated",),
-        state_dir: Path | None = None,
-        pace: Pace | None = None,
-        capacity: Capacity | None = None,
-        durations: Mapping[str, float] = DURATIONS,
-    ) -> None:
-        self._nodes = tuple(nodes)
-        self._state_dir = state_dir
-        self._pace = pace or Timed()
-        self._capacity = capacity or Capacity()
-        self._durations = durations
-        self._guard = Lock()
-        self._turns = Turns()
-        self._guests: dict[str, SimulatedGuest] = {}
-        self._shelf = Shelf(None)
-        self._herald: Herald | None = None
 
     # --- life -------------------------------------------------------------------------------------------
 
@@ -107,7 +41,9 @@ class SimulatedDriver:
         except OSError as error:
             text = "the simulated driver's state directory cannot be used"
             raise HypervisorUnavailable(text, detail=str(error)) from error
-        self._guests = {guest.uuid: guest for guest in self._shelf.load()}
+        found = list(self._shelf.load())
+        self._guests = {guest.uuid: guest for guest in found if not guest.is_aside}
+        self._aside = {guest.uuid: guest for guest in found if guest.is_aside}
         self._herald = Herald(listener)
 
     def close(self) -> None:
@@ -146,12 +82,41 @@ class SimulatedDriver:
     def list_guests(self) -> Mapping[str, PowerState]:
         """See the Protocol."""
         with self._guard:
-            return {uuid: guest.power for uuid, guest in self._guests.items()}
+            return {uuid: guest.power for uuid, guest in (self._aside | self._guests).items()}
 
     def power_state(self, uuid: str) -> PowerState:
         """See the Protocol."""
-        guest = self._find(uuid)
+        guest = self._find(uuid) or self._find_aside(uuid)
         return PowerState.NOSTATE if guest is None else guest.power
+
+    def cache_image(self, image: ImageSource) -> bool:
+        """See CanCacheImages. The image is not fetched, only remembered."""
+        with self._guard:
+            is_new = image.image_id not in self.cached_images
+            self.cached_images.add(image.image_id)
+        return is_new
+
+    def diagnose(self, uuid: str) -> Diagnostics | None:
+        """See CanDiagnose: as if every processor were busy for a twentieth of the time since the last boot."""
+        guest = self._require(uuid)
+        if guest.power is not PowerState.RUNNING:
+            return None
+        seconds = max(0.0, time.time() - guest.booted_at)
+        disk = DiskCounters(
+            device="vda",
+            read_bytes=_BOOT_READS * 4096,
+            read_requests=_BOOT_READS,
+            write_bytes=int(seconds) * 4096,
+            write_requests=int(seconds),
+            errors=0,
+        )
+        return Diagnostics(
+            hypervisor=HYPERVISOR_TYPE,
+            cpu_times=(int(seconds * 1e9 / 20),) * guest.vcpus,
+            disks=(disk,),
+            memory_maximum_mb=guest.memory_mb,
+            memory_used_mb=guest.memory_mb // 2,
+        )
 
     def console_log(self, uuid: str, *, lines: int | None) -> str:
         """See CanReadConsole."""
@@ -179,7 +144,7 @@ class SimulatedDriver:
     def destroy(self, uuid: str) -> None:
         """See the Protocol."""
         with self._turns.take(uuid):
-            guest = self._find(uuid)
+            guest = self._find(uuid) or self._find_aside(uuid)
             if guest is None:
                 return
             try:
@@ -189,6 +154,7 @@ class SimulatedDriver:
                 self._shelf.put(guest)
                 raise
             self._remove(uuid)
+            self._remove_aside(uuid)
 
     def power_on(self, uuid: str) -> None:
         """See the Protocol."""
@@ -225,7 +191,7 @@ class SimulatedDriver:
         with self._turns.take(uuid):
             guest = self._require(uuid)
             if not guest.is_suspended:
-                _require_power(guest)
+                require_power(guest)
                 self._work("suspend", guest)
                 guest.is_suspended = True
                 self._become(guest, PowerState.SHUTDOWN, "suspended")
@@ -235,7 +201,7 @@ class SimulatedDriver:
         with self._verb("resume", uuid, unless=(PowerState.RUNNING,)) as guest:
             if guest is not None:
                 if not guest.is_suspended:
-                    _require_power(guest)
+                    require_power(guest)
                 guest.is_suspended = False
                 self._become(guest, PowerState.RUNNING, "resumed")
 
@@ -265,10 +231,27 @@ class SimulatedDriver:
         """See CanSetPassword. It is not kept: nobody could sign in with it."""
         with self._turns.take(uuid):
             guest = self._require(uuid)
-            _require_power(guest)
+            require_power(guest)
             self._work("set_password", guest)
             self._say(guest, "the administrator's password was set")
             self._shelf.put(guest)
+
+    def snapshot(self, uuid: str, destination: Path) -> str:
+        """See CanSnapshot. The image is a disk of one sector that says what it is."""
+        with self._turns.take(uuid):
+            guest = self._require(uuid)
+            self._work("snapshot", guest)
+            said = f"kilonova-simulated: the disk of {guest.uuid} after {guest.boots} boots\n".encode()
+            destination.write_bytes(said.ljust(_SECTOR_BYTES, b"\0"))
+            return "raw"
+
+    def inject_nmi(self, uuid: str) -> None:
+        """See CanInterrupt. The guest says so on its console, and goes on."""
+        with self._turns.take(uuid):
+            guest = self._require(uuid)
+            require_power(guest)
+            self._work("inject_nmi", guest)
+            self._become(guest, guest.power, "non-maskable interrupt: here a kernel would write its dump")
 
     # --- what happens on its own, when somebody wants it to ---------------------------------------------
 
@@ -281,98 +264,6 @@ class SimulatedDriver:
             else:
                 self._become(guest, _AFTER[kind])
             self._announce(guest, kind, detail)
-
-    # --- inside -----------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _verb(
-        self, verb: str, uuid: str, *, unless: tuple[PowerState, ...] = (), needs_power: bool = False
-    ) -> Iterator[SimulatedGuest | None]:
-        """Take the guest's turn, and its time; None where it is already as wanted."""
-        with self._turns.take(uuid):
-            guest = self._require(uuid)
-            if guest.power in unless:
-                yield None
-                return
-            if needs_power:
-                _require_power(guest)
-            self._work(verb, guest)
-            yield guest
-
-    def _work(self, verb: str, guest: SimulatedGuest) -> None:
-        """Let the verb's time pass, and fail if it is written so."""
-        try:
-            script = read_script(guest.metadata)
-        except GuestFailure:
-            if verb == "destroy":  # what cannot be spawned must still go away
-                return
-            raise
-        self._pace.spend(self._durations.get(verb, 0.0) + script.delay_seconds)
-        script.check(verb)
-
-    def _prepare(self, spec: GuestSpec) -> SimulatedGuest:
-        guest = SimulatedGuest(
-            uuid=spec.uuid,
-            name=spec.name,
-            display_name=spec.display_name,
-            vcpus=spec.vcpus,
-            memory_mb=spec.memory_mb,
-            root_gb=spec.root_gb,
-            metadata=dict(spec.metadata),
-        )
-        with self._guard:
-            self._guests[guest.uuid] = guest
-        self._shelf.put(guest)
-        return guest
-
-    def _boot(self, guest: SimulatedGuest, *, followed_by_its_fate: bool = True) -> None:
-        guest.is_suspended = False
-        if guest.rescue_image is None:
-            guest.boots += 1
-        number = 1 if guest.rescue_image else guest.boots  # a disk counts its own boots
-        for line in _BOOT_MESSAGES:
-            self._say(guest, line)
-        self._become(guest, PowerState.RUNNING, f"READY boots={number}")
-        script: Script = read_script(guest.metadata)
-        if script.fate is not None and followed_by_its_fate:
-            kind, state = script.fate
-            self._become(guest, state)
-            self._announce(guest, kind, "the server's metadata has sim:power")
-
-    def _become(self, guest: SimulatedGuest, state: PowerState, says: str | None = None) -> None:
-        guest.power = state
-        if says is not None:
-            self._say(guest, says)
-        self._shelf.put(guest)
-
-    @staticmethod
-    def _say(guest: SimulatedGuest, text: str) -> None:
-        guest.console = [*guest.console, f"kilonova-simulated: {text}"][-_CONSOLE_LINES:]
-
-    def _announce(self, guest: SimulatedGuest, kind: GuestEventKind, detail: str) -> None:
-        if self._herald is not None:
-            self._herald.announce(GuestEvent(uuid=guest.uuid, kind=kind, power_state=guest.power, detail=detail))
-
-    def _remove(self, uuid: str) -> None:
-        self._shelf.drop(uuid)
-        with self._guard:
-            self._guests.pop(uuid, None)
-
-    def _find(self, uuid: str) -> SimulatedGuest | None:
-        with self._guard:
-            return self._guests.get(uuid)
-
-    def _require(self, uuid: str) -> SimulatedGuest:
-        guest = self._find(uuid)
-        if guest is None or guest.power is PowerState.NOSTATE:
-            raise GuestFailure(FaultCause.GUEST_MISSING, "the server is not on its host any more")
-        return guest
-
-
-def _require_power(guest: SimulatedGuest) -> None:
-    if guest.power not in (PowerState.RUNNING, PowerState.PAUSED):
-        text = f"the server is not running, it is {guest.power.name.lower()}"
-        raise GuestFailure(FaultCause.DRIVER_ERROR, text)
 
 
 _AFTER: Final[Mapping[GuestEventKind, PowerState]] = {

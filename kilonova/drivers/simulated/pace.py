@@ -10,6 +10,9 @@ class Pace(Protocol):
     def spend(self, seconds: float) -> None:
         """Return when this much simulated time has passed."""
 
+    def hold(self) -> None:
+        """Return only when this is closed."""
+
     def close(self) -> None:
         """Let everybody go who waits; from now on nobody waits."""
 
@@ -25,6 +28,10 @@ class Timed:
         """See Pace."""
         self._closed.wait(seconds * self._factor)
 
+    def hold(self) -> None:
+        """See Pace."""
+        self._closed.wait()
+
     def close(self) -> None:
         """See Pace."""
         self._closed.set()
@@ -35,6 +42,9 @@ class Instant:
 
     def spend(self, seconds: float) -> None:
         """See Pace."""
+
+    def hold(self) -> None:
+        """See Pace: there is no time to be held in."""
 
     def close(self) -> None:
         """See Pace."""
@@ -57,6 +67,11 @@ class Stepped:
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._closed or self._now >= until)
             self._waiting -= 1
+
+    def hold(self) -> None:
+        """See Pace."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed)
 
     def advance(self, seconds: float) -> None:
         """Let this much time pass at once."""

@@ -26,10 +26,14 @@ class SimulatedGuest:
     metadata: dict[str, str]
     power: PowerState = PowerState.NOSTATE
     boots: int = 0
+    booted_at: float = 0.0
+    """Seconds since 1970."""
     console: list[str] = field(default_factory=list)
     is_suspended: bool = False
     rescue_image: str | None = None
     """The image that it runs from while it is rescued."""
+    is_aside: bool = False
+    """Whether it is what a guest that moved away left behind, until that is confirmed."""
 
 
 class Shelf:
@@ -37,12 +41,12 @@ class Shelf:
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
-        if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Made with the first guest: most of ten thousand hosts never have one.
+        self._is_there = directory is not None and directory.is_dir()
 
     def load(self) -> Iterator[SimulatedGuest]:
         """Every guest that was kept; a file that cannot be read is left alone, and logged."""
-        for path in sorted(self._directory.glob("*.json")) if self._directory else ():
+        for path in sorted(self._directory.glob("*.json")) if self._directory and self._is_there else ():
             try:
                 yield _parse(path.read_text(encoding="utf-8"))
             except (OSError, ValueError, KeyError, TypeError) as error:
@@ -51,14 +55,22 @@ class Shelf:
     def put(self, guest: SimulatedGuest) -> None:
         """Keep it as it is now; a reader finds the old text or the new one."""
         if self._directory is not None:
-            part = self._directory / f".{guest.uuid}.part"
+            name = _name(guest.uuid, is_aside=guest.is_aside)
+            if not self._is_there:
+                self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._is_there = True
+            part = self._directory / f".{name}.part"
             part.write_text(json.dumps({"format": _FORMAT, **asdict(guest)}), encoding="utf-8")
-            part.rename(self._directory / f"{guest.uuid}.json")
+            part.rename(self._directory / name)
 
-    def drop(self, uuid: str) -> None:
-        """Keep it no more."""
+    def drop(self, uuid: str, *, is_aside: bool = False) -> None:
+        """Keep it no more; one that is set aside is another one than that which took its place."""
         if self._directory is not None:
-            (self._directory / f"{uuid}.json").unlink(missing_ok=True)
+            (self._directory / _name(uuid, is_aside=is_aside)).unlink(missing_ok=True)
+
+
+def _name(uuid: str, *, is_aside: bool) -> str:
+    return f"{uuid}.aside.json" if is_aside else f"{uuid}.json"
 
 
 def _parse(text: str) -> SimulatedGuest:

@@ -2,8 +2,10 @@
 
 import contextlib
 import hashlib
+import json
 import signal
 import socket
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,8 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from kilonova.drivers.protocol import (
+    CanInterrupt,
     CanReadConsole,
     CanRescue,
+    CanSnapshot,
     CanSuspend,
     Driver,
     GuestEvent,
@@ -31,7 +35,7 @@ from tests.waiting import wait_until
 NODE = "host-1"
 
 
-class ConsoleDriver(Driver, CanReadConsole, CanSuspend, CanRescue, Protocol):
+class ConsoleDriver(Driver, CanReadConsole, CanSuspend, CanRescue, CanSnapshot, CanInterrupt, Protocol):
     """What both drivers are."""
 
 
@@ -234,6 +238,20 @@ class QemuWorld(World):
         directory.mkdir()
         save_definition(directory, Definition.of(spec))
         (directory / "root.qcow2").write_bytes(b"half a disk")
+
+    def leave_copy_behind(self, uuid: str, target: Path) -> None:
+        """Close the driver and leave what one leaves that is killed while it copies a disk of 1 GiB."""
+        self.driver.close()
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(target), "1G"], check=True)
+        node = {"driver": "qcow2", "node-name": "kilonova-copy", "file": {"driver": "file", "filename": str(target)}}
+        backup = {"job-id": "kilonova-copy", "device": "root", "target": "kilonova-copy", "sync": "full", "speed": 1}
+        with process.connect(self.instances / uuid, "qmp.sock", timeout_seconds=20) as line:
+            talk = line.makefile("rw")
+            for name, arguments in (("qmp_capabilities", {}), ("blockdev-add", node), ("blockdev-backup", backup)):
+                talk.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+                talk.flush()
+                reply = next(each for each in map(json.loads, talk) if {"return", "error"} & set(each))
+                assert "error" not in reply, reply
 
     def clean_up(self) -> None:
         super().clean_up()

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from kilonova.domain.errors import GuestFailure
-from kilonova.drivers.protocol import GuestSpec, Nic
+from kilonova.drivers.protocol import GuestSpec, InjectedFile, Nic
 from kilonova.drivers.qemu.config_drive import config_drive, wants_config_drive
 from kilonova.drivers.qemu.isofs import BLOCK, iso_image
 
@@ -83,6 +83,24 @@ def test_the_guest_finds_its_name_its_keys_its_cards_and_its_user_data() -> None
     assert metadata["public_keys"] == {"mine": "ssh-ed25519 AAAA"}
     assert [link["ethernet_mac_address"] for link in network["links"]] == ["fa:16:3e:00:00:01"]
     assert files["openstack/latest/user_data"] == b"#cloud-config\n"
+
+
+def test_the_guest_finds_a_card_by_its_tag() -> None:
+    assert json.loads(read_iso(config_drive(SPEC), joliet=True)["openstack/latest/meta_data.json"])["devices"] == []
+    tagged = Nic(mac="fa:16:3e:00:00:02", address="10.0.0.10", label="private", tag="uplink")
+    files = read_iso(config_drive(_with(nics=(*SPEC.nics, tagged))), joliet=True)
+    (device,) = json.loads(files["openstack/latest/meta_data.json"])["devices"]
+    assert (device["type"], device["mac"], device["tags"]) == ("nic", "fa:16:3e:00:00:02", ["uplink"])
+
+
+def test_the_guest_finds_files_that_are_to_be_put_into_their_places() -> None:
+    file = InjectedFile(path="/etc/motd", contents=base64.b64encode(b"welcome").decode())
+    spec = _with(files=(file, file), user_data=None, public_keys={})
+    assert wants_config_drive(spec)
+    files = read_iso(config_drive(spec), joliet=True)
+    told = json.loads(files["openstack/latest/meta_data.json"])["files"]
+    assert told[0] == {"path": "/etc/motd", "content_path": "/content/0000"}
+    assert [files[f"openstack{each['content_path']}"] for each in told] == [b"welcome", b"welcome"]
 
 
 def test_user_data_that_is_no_base64_fails_with_a_sentence() -> None:
