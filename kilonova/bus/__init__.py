@@ -11,6 +11,8 @@ CONDUCTOR: Final = "conductor"
 """The topic of whoever places instances and closes actions."""
 SEQUENCER: Final = "sequencer"
 """The topic of whoever numbers the journal."""
+JOURNAL: Final = "journal"
+"""The topic of whoever reads the journal: there are new numbers."""
 
 
 def host_topic(host: str) -> str:
@@ -23,6 +25,9 @@ class Bus(Protocol):
 
     def prod(self, topic: str) -> None:
         """Tell whoever listens on the topic to look at the store."""
+
+    def trouble(self) -> str | None:
+        """Why prods do not get through now, None where they do."""
 
     def listen(self, topic: str, heard: Callable[[], None]) -> None:
         """Call ``heard`` at every prod of the topic, from any thread; it must return at once."""

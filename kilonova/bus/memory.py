@@ -17,6 +17,10 @@ class MemoryBus:
         with self._lock:
             self._listeners[topic].append(heard)
 
+    def trouble(self) -> str | None:
+        """None: it is this process."""
+        return None
+
     def prod(self, topic: str) -> None:
         """Call every listener of the topic; a topic without one is no error."""
         with self._lock:

@@ -1,4 +1,4 @@
-"""Operations that need no host and end within their request: lock, unlock, reset state (contract §6.6.2).
+"""Operations that need no host and end within their request: lock, unlock, reset state and the like (contract §6.6.2).
 
 Each is a function from the instance and what was asked to the instance as it then is, or None where nothing is to be
 done and nothing to be recorded.
@@ -33,5 +33,14 @@ def reset_state(instance: Instance, _request: Request, asked: Mapping[str, Any],
     return instance._replace(vm_state=VmState(asked["state"]), task_state=None, updated_at=now)
 
 
-AT_ONCE: Final[Mapping[str, Apply]] = {"lock": lock, "unlock": unlock, "reset_state": reset_state}
+def inject_network_info(_instance: Instance, _request: Request, _asked: Mapping[str, Any], _now: Instant) -> None:
+    """Nothing is to be done: a guest asks the network for its address whenever it comes up."""
+
+
+AT_ONCE: Final[Mapping[str, Apply]] = {
+    "lock": lock,
+    "unlock": unlock,
+    "reset_state": reset_state,
+    "inject_network_info": inject_network_info,
+}
 """By the operation's name."""

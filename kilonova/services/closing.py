@@ -7,20 +7,31 @@ from kilonova.domain.faults import FaultCause
 from kilonova.domain.model import Fault, Instance, InstanceAction, Instant
 from kilonova.domain.operations import get_operation
 from kilonova.domain.states import PowerState, TaskState
-from kilonova.domain.transitions import failed, unchanged
+from kilonova.domain.transitions import failed, finished, unchanged
 from kilonova.services.door import Failure
 from kilonova.services.placing import request_of
 from kilonova.store import changes, fleet, ledger
 from kilonova.store.database import Transaction
 
+_EXPIRED: Final = frozenset({FaultCause.INTERRUPTED, FaultCause.HOST_DOWN})
+"""Causes that nobody reports: somebody waited in vain."""
 _MOST_CHARACTERS: Final = 8192
 """Of details and of tracebacks that are kept."""
 
 
+HARMLESS: Final = frozenset({FaultCause.NOT_SUPPORTED, FaultCause.ABORTED})
+"""Causes by which a workflow leaves its server as it was before (contract §6.6.4)."""
+
+
 def awaited(tx: Transaction, action: InstanceAction, instance: Instance) -> TaskState | None:
-    """The task state to keep: that of an operation accepted meanwhile (a delete during a build), else none."""
-    newest = ledger.find_open_action(tx.connection, instance.uuid)
-    return instance.task_state if newest is not None and newest.id > action.id else None
+    """The task state to keep: that of an operation accepted meanwhile (a delete during a build), else none.
+
+    An operation that meddles in another one has none of its own, and leaves that one's.
+    """
+    if get_operation(action.operation).needs_task:
+        return instance.task_state
+    meanwhile = (other for other in ledger.list_open_actions(tx.connection, instance.uuid) if other.id > action.id)
+    return instance.task_state if any(get_operation(other.operation).during for other in meanwhile) else None
 
 
 def close_with_failure(
@@ -52,23 +63,44 @@ def close_with_failure(
         occurred_at=now,
         operation=operation,
         phase=Phase.ERROR,
-        cause=Cause.EXPIRED if failure.cause is FaultCause.INTERRUPTED else Cause.REQUESTED,
+        cause=Cause.EXPIRED if failure.cause in _EXPIRED else Cause.REQUESTED,
         action_id=action.id,
         host=action.host,
-        fault=_fault(failure, action, now),
-        traceback=_cut(failure.traceback) or None,
+        fault=fault_of(failure, action, now),
+        traceback=cut(failure.traceback) or None,
         details=failure.message[:255],
+        raised=failure.raised,
+        parameters_json=action.parameters_json,
     )
     changes.save(tx, change)
     if is_homeless:
         fleet.release_claim(tx, instance.uuid)
 
 
-def _fault(failure: Failure, action: InstanceAction, now: Instant) -> Fault:
+def delete_without_host(tx: Transaction, action: InstanceAction, instance: Instance, *, now: Instant) -> None:
+    """End a delete that its host will not: whatever is left there goes once its agent is back and compares."""
+    operation = get_operation(action.operation)
+    change = Change(
+        before=instance,
+        after=finished(operation, instance, now=now),
+        request=request_of(action),
+        occurred_at=now,
+        operation=operation,
+        phase=Phase.END,
+        cause=Cause.EXPIRED,
+        action_id=action.id,
+        host=action.host,
+        without_event=not ledger.has_open_event(tx.connection, action.id, host=action.host or ""),
+    )
+    changes.save(tx, change)
+    ledger.close_actions(tx, instance.uuid, now=now, but=action.id)
+
+
+def fault_of(failure: Failure, action: InstanceAction, now: Instant) -> Fault:
     """The fault of a failure; that of a rescue counts as the caller's, and has no details (contract §6.6.4)."""
     is_rescue = action.operation == "rescue"
     told = f"Instance {action.instance_uuid} cannot be rescued: Driver Error: " if is_rescue else ""
-    details = "" if is_rescue else _cut("\n".join(text for text in (failure.detail, failure.traceback) if text))
+    details = "" if is_rescue else cut("\n".join(text for text in (failure.detail, failure.traceback) if text))
     return Fault(
         code=400 if is_rescue else 500,
         cause=failure.cause.code,
@@ -79,7 +111,7 @@ def _fault(failure: Failure, action: InstanceAction, now: Instant) -> Fault:
     )
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     """The text, or its beginning and its end: what a tool says of a hostile image has no bound of its own."""
     if len(text) <= _MOST_CHARACTERS:
         return text

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from kilonova.domain.changes import Phase
+from kilonova.domain.changes import Phase, Raised
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.model import Instance, Instant
 from kilonova.domain.states import PowerState, TaskState
+from kilonova.domain.workflow import Leg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +29,21 @@ class NodeReport:
     disk_available_least: int | None
     cpu_info_json: str
     uptime_text: str | None
-    running_vms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReport:
     """A heartbeat. ``working`` are the actions that this run of the agent has in hand: their leases are renewed.
 
-    ``trouble`` is why the hypervisor does not answer, and then ``nodes`` is empty: the agent lives all the same.
+    ``agent_id`` is the same for every run of one agent; ``sent_at`` is by its own clock, from which nothing follows
+    but that it differs. ``trouble`` is why the hypervisor does not answer, and then ``nodes`` is empty: the agent
+    lives all the same.
     """
 
     host: str
+    agent_id: str
     run_id: str
+    sent_at: Instant
     nodes: tuple[NodeReport, ...]
     working: tuple[int, ...]
     trouble: str | None = None
@@ -47,13 +51,19 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One operation to carry out on one instance, until ``deadline_at``."""
+    """One operation to carry out on one instance, until ``deadline_at``; of a workflow, one ``leg`` of it.
+
+    ``verb`` is what the driver is asked for; ``parameters`` are those of the operation, and what earlier steps handed
+    on.
+    """
 
     action_id: int
     operation: str
     instance: Instance
     parameters: dict[str, Any]
     deadline_at: Instant
+    verb: str
+    leg: Leg | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +71,7 @@ class Failure:
     """Why an operation failed: ``message`` for the owner, ``detail`` and ``traceback`` for the operator.
 
     ``is_cleared`` says whether nothing of the guest is left on the host; only then may it be built on another one.
+    ``raised`` is the exception behind it, None where there was none.
     """
 
     cause: FaultCause
@@ -68,13 +79,15 @@ class Failure:
     detail: str
     traceback: str
     is_cleared: bool = False
+    raised: Raised | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseReport:
-    """That an operation started, went on, ended or failed on a host.
+    """That an operation, or the ``leg`` of a workflow, started, went on, ended or failed on a host.
 
-    ``step`` is the task state of the next part of it (with the phase STEP), ``power`` what the hypervisor says by then.
+    ``step`` is the task state of the next part of it (with the phase STEP), ``power`` what the hypervisor says by then,
+    ``result`` what the driver's call returned, for the steps that follow.
     """
 
     action_id: int
@@ -84,6 +97,8 @@ class PhaseReport:
     step: TaskState | None = None
     power: PowerState | None = None
     failure: Failure | None = None
+    leg: Leg | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +131,10 @@ class Door(Protocol):
     """The four calls. Each may raise ``Unavailable``; the agent then tries again, a report until it is heard."""
 
     def report_state(self, report: HostReport) -> None:
-        """Say that the agent lives, with what its host has."""
+        """Say that the agent lives, with what its host has.
+
+        Raises ``Conflict`` while another agent speaks for the host, and ``Invalid`` for what cannot be a host.
+        """
 
     def next_work(self, host: str, run_id: str, *, limit: int) -> Sequence[Work]:
         """Take work of this host under a lease; at most one operation an instance, the oldest first."""

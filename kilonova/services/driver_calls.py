@@ -1,18 +1,39 @@
 """What a driver is asked for on behalf of an operation, and which operations a driver knows at all."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from types import MappingProxyType
+from typing import Any, Final
 
 from kilonova.domain.errors import GuestFailure, NotFound, NotSupported
 from kilonova.domain.faults import FaultCause
+from kilonova.domain.images import Image
 from kilonova.domain.model import Instance
 from kilonova.domain.operations import Operation
-from kilonova.domain.states import TaskState, VmState
-from kilonova.drivers.protocol import CanRescue, CanSetPassword, CanSuspend, Driver, GuestSpec, ImageSource, Nic
+from kilonova.domain.snapshots import ImageOrder
+from kilonova.domain.states import PowerState, TaskState, VmState
+from kilonova.drivers.protocol import (
+    LIVE_MOVES,
+    MOVES,
+    CanInterrupt,
+    CanLiveMigrate,
+    CanMove,
+    CanRescue,
+    CanSetPassword,
+    CanSnapshot,
+    CanSuspend,
+    Driver,
+    GuestSpec,
+    ImageSource,
+    InjectedFile,
+    Nic,
+    Tell,
+)
 from kilonova.services.door import Work
 from kilonova.services.safe import Safe
 from kilonova.services.settings import ServiceSettings
+from kilonova.services.snapshots import ImageKeeper, Snapshots, facts_of
 
 _ABILITIES: Final[Mapping[str, type]] = {
     "suspend": CanSuspend,
@@ -20,55 +41,86 @@ _ABILITIES: Final[Mapping[str, type]] = {
     "rescue": CanRescue,
     "unrescue": CanRescue,
     "set_password": CanSetPassword,
+    "snapshot": CanSnapshot,
+    "resize": CanMove,
+    **dict.fromkeys(MOVES, CanMove),
+    **dict.fromkeys((*LIVE_MOVES, "abort_live_migration", "force_complete_live_migration"), CanLiveMigrate),
+    "inject_nmi": CanInterrupt,
+    "shelve": CanSnapshot,
 }
 """What a driver must be for a verb that not every driver has."""
 
 
-class ImageFetcher(Protocol):
-    """Where the agent gets an image's bytes from."""
-
-    def fetch(self, image_id: str, destination: Path) -> None:
-        """Write the image's data to ``destination``; NotFound where there is none."""
+Result = Mapping[str, Any] | None
+"""What a verb hands to the steps that follow, if anything."""
 
 
-def is_able(driver: Driver, operation: Operation) -> bool:
-    """Whether the driver has what the operation needs."""
-    needed = _ABILITIES.get(operation.driver)
+def is_able(driver: Driver, verb: str) -> bool:
+    """Whether the driver has this verb."""
+    needed = _ABILITIES.get(verb)
     return needed is None or isinstance(driver, needed)
 
 
 class DriverCalls:
     """Carries operations out on one driver. Any of them may be asked for again after it was cut off."""
 
-    def __init__(self, driver: Driver, images: ImageFetcher, safe: Safe, *, settings: ServiceSettings) -> None:
+    def __init__(
+        self, driver: Driver, images: ImageKeeper, safe: Safe, *, settings: ServiceSettings, scratch: Path
+    ) -> None:
+        """``scratch`` is a directory for disks that are on their way into an image."""
         self._driver = driver
+        self._snapshots = Snapshots(driver, images, scratch)
         self._images = images
         self._safe = safe
         self._settings = settings
 
-    def carry_out(self, operation: Operation, work: Work, step: Callable[[TaskState], None]) -> None:
-        """Do it; ``step`` is told of each part that shows. Raises what the driver raises."""
-        if not is_able(self._driver, operation):
+    def carry_out(self, operation: Operation, work: Work, step: Callable[[TaskState], None], tell: Tell) -> Result:
+        """Do it; ``step`` is told of each part that shows, ``tell`` of the bytes that moved on.
+
+        Returns what later steps are to know of it.
+
+        Raises what the driver raises.
+        """
+        if not is_able(self._driver, work.verb):
             raise NotSupported(f"The driver of the server's host does not do '{operation.quoted}'.")
         driver, uuid = self._driver, work.instance.uuid
         patience = float(self._settings.shutdown_timeout)
-        calls: Mapping[str, Callable[[], None]] = {
-            "spawn": lambda: driver.spawn(self._guest(work.instance)),
+        calls: Mapping[str, Callable[[], Result]] = {
+            "spawn": lambda: driver.spawn(self._guest(work.instance, work.parameters)),
             "destroy": lambda: driver.destroy(uuid),
             "power_on": lambda: driver.power_on(uuid),
             "power_off": lambda: driver.power_off(uuid, timeout_seconds=patience),
             "reboot": lambda: driver.reboot(uuid, hard=operation.variant == "HARD", timeout_seconds=patience),
             "pause": lambda: driver.pause(uuid),
             "unpause": lambda: driver.unpause(uuid),
-            "rebuild": lambda: self._rebuild(work.instance, step),
-            **self._further_calls(work, patience),
+            "rebuild": lambda: self._rebuild(work, step),
+            "evacuate": lambda: self._evacuate(work),
+            "snapshot": lambda: self._snapshots.take(work, step),
+            "shelve": lambda: self._shelve(work, step, patience),
+            "take_up": lambda: self._take_up(work),
+            "unshelve": lambda: self._unshelve(work),
+            "put_back": lambda: self._put_back(work, patience),
+            **self._further_calls(work, patience, tell),
         }
-        calls[operation.driver]()
+        return calls[work.verb]()
 
-    def _further_calls(self, work: Work, patience: float) -> Mapping[str, Callable[[], None]]:
+    def abandon(self, operation: Operation, work: Work) -> None:
+        """Take away what a failed operation leaves beside the guest."""
+        if work.verb in ("snapshot", "shelve"):
+            self._snapshots.abandon(work)
+
+    def follow(self, work: Work) -> None:
+        """Take away what is of no use once the end of an operation was taken note of, and was needed until then.
+
+        A server that is back from the shelf needs its image no more; before, its host may still be lost.
+        """
+        if work.verb == "unshelve":
+            self._snapshots.forget(work.parameters["shelved"]["id"])
+
+    def _further_calls(self, work: Work, patience: float, tell: Tell) -> Mapping[str, Callable[[], Result]]:
         """The verbs that only some drivers have, as far as this one has them."""
         driver, uuid = self._driver, work.instance.uuid
-        found: dict[str, Callable[[], None]] = {}
+        found: dict[str, Callable[[], Result]] = {}
         if isinstance(driver, CanSuspend):
             found |= {"suspend": lambda: driver.suspend(uuid), "resume": lambda: driver.resume(uuid)}
         if isinstance(driver, CanRescue):
@@ -78,16 +130,83 @@ class DriverCalls:
             found["unrescue"] = lambda: driver.unrescue(uuid)
         if isinstance(driver, CanSetPassword):
             found["set_password"] = lambda: driver.set_password(uuid, self._secret(work))
+        if isinstance(driver, CanMove):
+            found |= self._moves(driver, work, patience)
+        if isinstance(driver, CanLiveMigrate):
+            found |= self._live_moves(driver, work, tell)
+        if isinstance(driver, CanInterrupt):
+            found["inject_nmi"] = lambda: driver.inject_nmi(uuid)
         return found
 
-    def _rebuild(self, instance: Instance, step: Callable[[TaskState], None]) -> None:
+    def _moves(self, driver: CanMove, work: Work, patience: float) -> Mapping[str, Callable[[], Result]]:
+        uuid, given = work.instance.uuid, work.parameters
+        return {
+            "prepare_move": lambda: driver.prepare_move(self._guest(work.instance)),
+            "migrate_out": lambda: {"parcel": driver.migrate_out(uuid, timeout_seconds=patience)},
+            "take_in": lambda: driver.take_in(self._guest(work.instance), given["parcel"], power_on=given["power_on"]),
+            "drop_moved": lambda: driver.drop_moved(uuid),
+            "confirm_move": lambda: driver.confirm_move(uuid),
+            "revert_move": lambda: driver.revert_move(uuid, power_on=given["power_on"]),
+        }
+
+    def _live_moves(self, driver: CanLiveMigrate, work: Work, tell: Tell) -> Mapping[str, Callable[[], Result]]:
+        uuid, given = work.instance.uuid, work.parameters
+        return {
+            "check_live_destination": lambda: driver.check_live_destination(self._guest(work.instance)),
+            "check_live_source": lambda: driver.check_live_source(uuid),
+            "prepare_live": lambda: {"target": driver.prepare_live(self._guest(work.instance))},
+            "cancel_live": lambda: driver.cancel_live(uuid),
+            "live_migrate": lambda: {"parcel": driver.live_migrate(uuid, given["target"], tell)},
+            "stay": lambda: driver.stay(uuid),
+            "arrive": lambda: driver.arrive(self._guest(work.instance), given["parcel"]),
+            "abort_live_migration": lambda: driver.abort_live(uuid),
+            "force_complete_live_migration": lambda: driver.force_complete_live(uuid),
+        }
+
+    def _evacuate(self, work: Work) -> None:
+        """A guest in the place of the one that was lost with its host; off where that is wanted."""
+        self._driver.spawn(self._guest(work.instance))
+        if not work.parameters.get("power_on", True):
+            self._driver.power_off(work.instance.uuid, timeout_seconds=0)
+
+    def _rebuild(self, work: Work, step: Callable[[TaskState], None]) -> None:
         """A new guest in the place of the old one; off again where the server was stopped."""
+        instance = work.instance
         step(TaskState.REBUILD_BLOCK_DEVICE_MAPPING)
         self._driver.destroy(instance.uuid)
         step(TaskState.REBUILD_SPAWNING)
-        self._driver.spawn(self._guest(instance))
+        self._driver.spawn(self._guest(instance, work.parameters))
         if instance.vm_state is VmState.STOPPED:
             self._driver.power_off(instance.uuid, timeout_seconds=0)
+
+    def _shelve(self, work: Work, step: Callable[[TaskState], None], patience: float) -> Result:
+        """Switch the guest off and keep its disk as an image; hands on what is needed to make it anew."""
+        uuid, order = work.instance.uuid, ImageOrder.read(work.parameters["new_image"])
+        self._driver.power_off(uuid, timeout_seconds=patience)
+        pending, uploading = TaskState.SHELVING_IMAGE_PENDING_UPLOAD, TaskState.SHELVING_IMAGE_UPLOADING
+        return {"shelved": facts_of(self._snapshots.make(order, uuid, step, pending, uploading))}
+
+    def _take_up(self, work: Work) -> None:
+        """Let the guest go on as it was before it was to be shelved."""
+        was, uuid = PowerState(work.parameters["power"]), work.instance.uuid
+        if was in (PowerState.RUNNING, PowerState.PAUSED):
+            self._driver.power_on(uuid)
+        if was is PowerState.PAUSED:
+            self._driver.pause(uuid)
+
+    def _unshelve(self, work: Work) -> None:
+        """Switch on the guest that is still here, or make it anew of its image.
+
+        What was here may have gone with an offload that never came to its end: it must not be made of its first image.
+        """
+        self._driver.spawn(replace(self._guest(work.instance), image=self._source(work.parameters["shelved"])))
+
+    def _put_back(self, work: Work, patience: float) -> None:
+        """Undo ``_unshelve``."""
+        if work.parameters["is_offloaded"]:
+            self._driver.destroy(work.instance.uuid)
+        else:
+            self._driver.power_off(work.instance.uuid, timeout_seconds=patience)
 
     def _secret(self, work: Work) -> str:
         secret = self._safe.take(work.parameters["ticket"])
@@ -96,7 +215,7 @@ class DriverCalls:
             raise GuestFailure(FaultCause.INTERRUPTED, text)
         return secret
 
-    def _guest(self, instance: Instance) -> GuestSpec:
+    def _guest(self, instance: Instance, told: Mapping[str, Any] = MappingProxyType({})) -> GuestSpec:
         return GuestSpec(
             uuid=instance.uuid,
             name=instance.name,
@@ -110,14 +229,21 @@ class DriverCalls:
             ephemeral_gb=instance.ephemeral_gb,
             swap_mb=instance.swap_mb,
             image=self._source(instance.image) if instance.image_ref else None,
-            nics=tuple(Nic(mac=nic["mac"], address=nic["address"], label=nic["label"]) for nic in instance.nics),
+            nics=tuple(_nic(nic) for nic in instance.nics),
             metadata=instance.metadata,
             user_data=instance.user_data,
             config_drive=bool(instance.config_drive),
+            files=tuple(InjectedFile(**file) for file in told.get("files", ())),
             public_keys=instance.public_keys,
             availability_zone=instance.availability_zone or self._settings.default_availability_zone,
             launch_index=instance.launch_index,
+            node=instance.node or "",
         )
+
+    def source_of(self, image: Image) -> ImageSource:
+        """What a driver fetches when it is to have this image."""
+        facts = {"id": image.id, "disk_format": image.disk_format, "size": image.size or 0}
+        return self._source({**facts, "os_hash_value": image.os_hash_value})
 
     def _source(self, facts: Mapping[str, Any]) -> ImageSource:
         image_id: str = facts["id"]
@@ -136,3 +262,7 @@ class DriverCalls:
             sha512=facts["os_hash_value"],
             fetch=fetch,
         )
+
+
+def _nic(nic: Mapping[str, Any]) -> Nic:
+    return Nic(mac=nic["mac"], address=nic["address"], label=nic["label"], tag=nic.get("tag"))

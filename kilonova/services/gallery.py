@@ -5,10 +5,10 @@ from typing import Protocol
 
 from kilonova.domain.images import Image, ImageQuery
 from kilonova.identity.caller import Caller
-from kilonova.services.servers import ImageFinder
+from kilonova.services.preparing import ImageTaker
 
 
-class Gallery(ImageFinder, Protocol):
+class Gallery(ImageTaker, Protocol):
     """Images, for those who boot them and for Nova's old proxy of them (contract §11.8)."""
 
     def list_images(self, query: ImageQuery) -> Sequence[Image]:

@@ -12,8 +12,14 @@ def plugged(instance: Instance, network: FlatNetwork) -> str:
     A server that was asked for with ``networks: none`` has none.
     """
     nics = [
-        {**nic, "label": network.label, "mac": network.mac(instance.id), "address": network.address(instance.id)}
-        for nic in instance.nics
+        {
+            **nic,
+            "label": network.label,
+            "mac": network.mac(instance.id),
+            "address": network.address(instance.id),
+            "port_id": network.port_id(instance.uuid, index),
+        }
+        for index, nic in enumerate(instance.nics)
     ]
     return json.dumps(nics, separators=(",", ":"))
 

@@ -18,7 +18,7 @@ from kilonova.domain.operations import get_operation
 from kilonova.domain.states import PowerState, VmState
 from kilonova.domain.transitions import accepted
 from kilonova.services.door import Observation, Verdict
-from kilonova.store import changes, instances
+from kilonova.store import changes, fleet, instances, moves
 from kilonova.store.database import Database
 from kilonova.store.instances import InstanceQuery
 
@@ -48,13 +48,13 @@ class Observer:
 
         A first look only raises doubts: what it saw may be older than the record, if an operation ended meanwhile.
         """
-        known = self._known(observations)
+        known, promised = self._known(host, observations)
         unwanted, doubts = set(), {}
         for seen in observations:
             instance = known.get(seen.instance_uuid)
             if instance is None:
                 _log.warning("Host %s has a guest %s that no server knows; it is left alone", host, seen.instance_uuid)
-            elif _is_unwanted(instance, host):
+            elif _is_unwanted(instance, host) and (instance.is_deleted or instance.uuid not in promised):
                 unwanted.add(instance.uuid)
             elif instance.host != host or instance.task_state is not None or not _differs(instance, seen):
                 continue
@@ -62,16 +62,25 @@ class Observer:
                 doubts[instance.uuid] = instance.generation
             elif seen.generation == instance.generation:
                 self._follow(instance, seen)
+        if unwanted:
+            with self._database.transaction() as tx:
+                moves.complete_evacuations(tx, host, unwanted, now=self._clock())
         return Verdict(unwanted=frozenset(unwanted), doubts=doubts)
 
-    def _known(self, observations: Sequence[Observation]) -> dict[str, Instance]:
+    def _known(self, host: str, observations: Sequence[Observation]) -> tuple[dict[str, Instance], set[str]]:
+        """The servers of these guests, and which of those are not on this host and have a claim of it.
+
+        While a server moves, and until that is confirmed, its guest on the other host is the way there, or back.
+        """
         uuids = sorted({seen.instance_uuid for seen in observations})
         found: dict[str, Instance] = {}
         with self._database.read() as connection:
             for start in range(0, len(uuids), _BATCH):
                 query = InstanceQuery(equals={"uuid": frozenset(uuids[start : start + _BATCH])}, deleted=None)
                 found |= {instance.uuid: instance for instance in instances.list_instances(connection, query)}
-        return found
+            away = [instance.uuid for instance in found.values() if instance.host != host]
+            claimed = fleet.claimed_hosts(connection, away)
+        return found, {uuid for uuid, where in claimed if where == host}
 
     def _follow(self, instance: Instance, seen: Observation) -> None:
         try:
@@ -123,14 +132,8 @@ def _differs(instance: Instance, seen: Observation) -> bool:
 
 
 def _is_unwanted(instance: Instance, host: str) -> bool:
-    """Whether this host's guest is one too many: its server is deleted, or settled on another host.
-
-    While a resize waits for its confirmation, the guest on the old host is the way back.
-    """
-    if instance.is_deleted:
-        return True
-    is_settled = instance.task_state is None and instance.vm_state is not VmState.RESIZED
-    return is_settled and instance.host not in (host, None)
+    """Whether this host's guest may be one too many: its server is deleted, or settled elsewhere or nowhere."""
+    return instance.is_deleted or (instance.task_state is None and instance.host != host)
 
 
 def _nobody(now: Instant) -> Request:

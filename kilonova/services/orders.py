@@ -7,12 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from kilonova.domain.errors import Invalid, NotFound
+from kilonova.domain.errors import Invalid, NotFound, NotSupported
 from kilonova.domain.images import Image
 from kilonova.domain.model import Flavor, Instance, Instant
 from kilonova.domain.states import PowerState, TaskState, VmState
 from kilonova.store import flavors, fleet, keypairs
 from kilonova.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalDisks:
+    """Disks of the host that were asked for by size in GiB; a size of None is whatever the flavor has."""
+
+    swap_gb: int | None = None
+    ephemeral_gb: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,8 @@ class ServerOrder:
     min_count: int = 1
     max_count: int = 1
     sees_private_flavors: bool = False
+    files: tuple[Mapping[str, str], ...] = ()
+    disks: LocalDisks = field(default_factory=LocalDisks)
 
     @property
     def group(self) -> str | None:
@@ -116,6 +126,18 @@ def check_fit(image: Image, flavor: Flavor | Instance) -> None:
         )
 
 
+def check_disks(disks: LocalDisks, flavor: Flavor) -> None:
+    """Invalid, in Nova's words, for disks larger than the flavor has; NotSupported for smaller ones, or several."""
+    if disks.swap_gb is not None and disks.swap_gb * 1024 > flavor.swap_mb:
+        raise Invalid("Swap drive requested is larger than instance type allows.")
+    wanted = sum(size or 0 for size in disks.ephemeral_gb)
+    if wanted > flavor.ephemeral_gb or (disks.ephemeral_gb and not flavor.ephemeral_gb):
+        raise Invalid("Ephemeral disks requested are larger than the instance type allows.")
+    is_other = wanted not in (0, flavor.ephemeral_gb) or len(disks.ephemeral_gb) > 1
+    if is_other or (disks.swap_gb is not None and disks.swap_gb * 1024 < flavor.swap_mb):
+        raise NotSupported("Kilonova makes the ephemeral disk and the swap of a server as its flavor has them.")
+
+
 def hostname_of(name: str, uuid: str) -> str:
     """The host name that a server's name gives: lower case, letters, digits and hyphens, at most 63."""
     plain = re.sub(r"[^a-z0-9-]", "", re.sub(r"[ _.]", "-", name.lower())).strip("-")
@@ -128,7 +150,7 @@ def drafts_of(order: ServerOrder, flavor: Flavor, image: Image, *, count: int, n
     names = [order.name] if count == 1 else [f"{order.name}-{number}" for number in range(1, count + 1)]
     plain = _draft(order, flavor, image, now=now)
     return [
-        Draft(_named(plain, order, name)._replace(reservation_id=reservation, launch_index=index), _forced(order))
+        Draft(_named(plain, order, name)._replace(reservation_id=reservation, launch_index=index), _told(order))
         for index, name in enumerate(names)
     ]
 
@@ -138,8 +160,9 @@ def _named(plain: Instance, order: ServerOrder, name: str) -> Instance:
     return plain._replace(uuid=uuid, display_name=name, hostname=order.hostname or hostname_of(name, uuid))
 
 
-def _forced(order: ServerOrder) -> str:
-    return _json({key: value for key in ("host", "node") if (value := getattr(order, key))})
+def _told(order: ServerOrder) -> str:
+    """What of the order only the placer and the host need: where it is to be, and the files it is to find."""
+    return _json({key: value for key in ("host", "node", "files") if (value := getattr(order, key))})
 
 
 def _draft(order: ServerOrder, flavor: Flavor, image: Image, *, now: Instant) -> Instance:
@@ -181,14 +204,21 @@ def _draft(order: ServerOrder, flavor: Flavor, image: Image, *, now: Instant) ->
         availability_zone=order.availability_zone,
         key_name=order.key_name,
         user_data=order.user_data,
-        config_drive="True" if order.config_drive else "",
+        config_drive="True" if order.config_drive or order.files else "",
         root_device_name="/dev/vda",
         disk_config=order.disk_config,
         access_ip_v4=order.access_ip_v4,
         access_ip_v6=order.access_ip_v6,
         hints_json=_json(order.hints),
-        nics_json="[]" if order.networks in ("none", ()) else "[{}]",
+        nics_json=_json(_nics(order.networks)),
     )
+
+
+def _nics(networks: str | tuple[Mapping[str, Any], ...]) -> list[dict[str, str]]:
+    """The NICs that are to be plugged in, with the tag of each that has one."""
+    if isinstance(networks, str):
+        return [] if networks == "none" else [{}]
+    return [{"tag": network["tag"]} if network.get("tag") else {} for network in networks]
 
 
 def image_facts(image: Image) -> str:

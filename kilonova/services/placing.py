@@ -7,19 +7,20 @@ guarded by the store; where a host refuses (somebody was faster), the next on th
 import logging
 
 from kilonova.bus import CONDUCTOR, Bus, host_topic
-from kilonova.domain.changes import Change, Phase
+from kilonova.domain.changes import Change, Phase, Raised
 from kilonova.domain.errors import StaleRecord
 from kilonova.domain.faults import FaultCause
-from kilonova.domain.groups import Company
 from kilonova.domain.model import Clock, Fault, Instance, InstanceAction, Instant, Request
 from kilonova.domain.operations import get_operation
-from kilonova.domain.placement import Ask, Candidate, Decision, Weighed, decide
+from kilonova.domain.placement import Ask, Decision, Rules, Weighed, decide
 from kilonova.domain.states import TaskState
 from kilonova.domain.transitions import failed
+from kilonova.domain.workflows import WORKFLOWS
 from kilonova.network.embedded import FlatNetwork
+from kilonova.services.choosing import Chooser
 from kilonova.services.nics import plugged
 from kilonova.services.settings import ServiceSettings
-from kilonova.store import aggregates, changes, decisions, fleet, instances, ledger, server_groups
+from kilonova.store import changes, decisions, fleet, instances, ledger, server_groups
 from kilonova.store.database import Connection, Database
 
 _log = logging.getLogger(__name__)
@@ -37,17 +38,20 @@ class _Refused(Exception):
 class Placer:
     """Finds hosts for new instances."""
 
-    def __init__(self, database: Database, bus: Bus, clock: Clock, *, settings: ServiceSettings) -> None:
+    def __init__(
+        self, database: Database, bus: Bus, clock: Clock, *, settings: ServiceSettings, rules: Rules | None = None
+    ) -> None:
         self._database = database
         self._bus = bus
         self._clock = clock
         self._settings = settings
+        self.chooser = Chooser(clock, settings=settings, rules=rules)
         self._network = FlatNetwork(label=settings.network_label, cidr=settings.network_cidr)
 
     def step(self) -> bool:
         """Place what waits for a host; True if that got on. One that cannot be handled keeps none of the others."""
         with self._database.read() as connection:
-            waiting = ledger.list_unplaced_actions(connection, limit=_BATCH)
+            waiting = ledger.list_unplaced_actions(connection, limit=_BATCH, but=WORKFLOWS.keys())
         return any([self._place_guarded(action) for action in waiting])  # noqa: C419 - every one is tried
 
     def place(self, action: InstanceAction) -> bool:
@@ -71,10 +75,12 @@ class Placer:
                 continue
         return False
 
-    def send_elsewhere(self, action: InstanceAction, instance: Instance) -> None:
-        """Take a build off its host and wait for another. Its event counts as a success, as in Nova.
+    def send_elsewhere(
+        self, action: InstanceAction, instance: Instance, fault: Fault, raised: Raised | None = None
+    ) -> None:
+        """Take a build off its host and wait for another. Its event counts as a success, and the fault is told only.
 
-        Source: contract §6.6.4, §7.4.
+        Source: contract §6.6.4, §7.4, §8.2.
         """
         now = self._clock()
         change = Change(
@@ -87,6 +93,9 @@ class Placer:
             action_id=action.id,
             host=action.host,
             closes_action=False,
+            fault=fault,
+            keeps_fault=False,
+            raised=raised,
         )
         with self._database.transaction() as tx:
             changes.save(tx, change)
@@ -137,37 +146,15 @@ class Placer:
         """Whether some host that has not failed yet could take the instance now."""
         with self._database.read() as connection:
             tried = _tried(connection, action) | {failed_host}
-            company = server_groups.find_company(connection, instance.uuid)
-            return (
-                decide(_ask(instance, action, tried=tried, company=company), self._candidates(connection)).chosen
-                is not None
-            )
+            return self.chooser.decide(connection, self._ask(connection, instance, action, tried)).chosen is not None
 
     def _decide(self, connection: Connection, instance: Instance, action: InstanceAction) -> Decision:
-        company = server_groups.find_company(connection, instance.uuid)
-        ask = _ask(instance, action, tried=_tried(connection, action), company=company)
-        return decide(ask, self._candidates(connection))
+        ask = self._ask(connection, instance, action, _tried(connection, action))
+        return self.chooser.decide(connection, ask)
 
-    def _candidates(self, connection: Connection) -> list[Candidate]:
-        now, down = self._clock(), self._settings.service_down_time
-        services = {service.host: service for service in fleet.list_services(connection, binary="nova-compute")}
-        zones, default_zone = aggregates.zones_by_host(connection), self._settings.default_availability_zone
-        return [
-            Candidate(
-                node_uuid=node.uuid,
-                host=node.host,
-                node=node.hypervisor_hostname,
-                availability_zone=zones.get(node.host, default_zone),
-                is_enabled=not service.disabled,
-                is_up=service.is_up(now, service_down_seconds=down),
-                disabled_reason=service.disabled_reason,
-                vcpus_free=node.vcpus_free,
-                memory_mb_free=node.memory_mb_free,
-                disk_gb_free=node.local_gb_free,
-            )
-            for node in fleet.list_nodes(connection)
-            if (service := services.get(node.host)) is not None
-        ]
+    def _ask(self, connection: Connection, instance: Instance, action: InstanceAction, tried: frozenset[str]) -> Ask:
+        host, node = (action.parameters.get(name) for name in ("host", "node"))
+        return self.chooser.ask_of(connection, instance, tried=tried, host=host, node=node)
 
     def _claim(self, action: InstanceAction, instance: Instance, decision: Decision, weighed: Weighed) -> bool:
         now = self._clock()
@@ -223,6 +210,7 @@ class Placer:
             event=create.events[0],
             fault=fault,
             details=fault.message,
+            raised=Raised(exception="NoValidHost", module=decide.__module__, function=decide.__name__),
         )
         with self._database.transaction() as tx:
             decisions.add_decision(
@@ -238,6 +226,7 @@ def request_of(action: InstanceAction) -> Request:
         user_id=action.user_id,
         project_id=action.project_id,
         received_at=action.started_at,
+        context_json=action.context_json,
     )
 
 
@@ -257,16 +246,3 @@ def _tried(connection: Connection, action: InstanceAction) -> frozenset[str]:
     """The hosts on which this build already ended, and cannot have ended well."""
     events = ledger.list_events(connection, [action.id]).get(action.id, [])
     return frozenset(event.host for event in events if event.finished_at is not None and event.host)
-
-
-def _ask(instance: Instance, action: InstanceAction, *, tried: frozenset[str], company: Company | None) -> Ask:
-    return Ask(
-        vcpus=instance.vcpus,
-        memory_mb=instance.memory_mb,
-        disk_gb=instance.disk_gb,
-        availability_zone=instance.availability_zone,
-        host=action.parameters.get("host"),
-        node=action.parameters.get("node"),
-        tried=tried,
-        company=company,
-    )

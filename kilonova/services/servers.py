@@ -15,15 +15,27 @@ from kilonova.domain.errors import Conflict, Invalid, NotFound, NotSupported, St
 from kilonova.domain.images import Image
 from kilonova.domain.model import Clock, Flavor, Instance, Request
 from kilonova.domain.operations import Operation, Runs, get_operation
-from kilonova.domain.quota import Limits, Usage, afford
+from kilonova.domain.quota import Limits, Usage, afford, check_growth, enforce
 from kilonova.domain.states import TaskState, VmState
 from kilonova.domain.transitions import accepted, finished, refusal
 from kilonova.services.at_once import AT_ONCE
-from kilonova.services.orders import Draft, ServerOrder, check_fit, check_place, drafts_of, flavor_of, key_data_of
+from kilonova.services.hints import check_hints
+from kilonova.services.liveness import is_host_up
+from kilonova.services.orders import (
+    Draft,
+    ServerOrder,
+    check_disks,
+    check_fit,
+    check_place,
+    drafts_of,
+    flavor_of,
+    key_data_of,
+)
 from kilonova.services.preparing import ImageFinder, Preparation
 from kilonova.services.settings import QuotaSettings, ServiceSettings
-from kilonova.store import aggregates, changes, fleet, instances, ledger, server_groups
+from kilonova.store import aggregates, changes, fleet, instances, ledger, moves, server_groups
 from kilonova.store.database import Database, Transaction
+from kilonova.store.growth import growths_under_way
 from kilonova.store.quotas import get_limits, lock_project
 
 __all__ = ["ImageFinder", "ServerOrder", "ServerUpdate", "Servers"]
@@ -72,9 +84,10 @@ class Servers:
     def create(self, request: Request, order: ServerOrder) -> Instance:
         """Accept an order of one or more servers; returns the first, building.
 
-        Invalid for an unknown flavor, image, key pair or server group, and for an image that the flavor cannot hold;
-        QuotaExceeded.
+        Invalid for an unknown flavor, image, key pair or server group, for an image that the flavor cannot hold, and
+        for hints that make no sense; QuotaExceeded.
         """
+        check_hints(order.hints)
         image = self._image(order)
         return self._database.run(lambda tx: self._create(tx, request, order, image))
 
@@ -109,7 +122,9 @@ class Servers:
             if operation.runs is Runs.API:
                 return self._do_at_once(request, current, operation, parameters)
             prepared, told = self._preparation.prepare(operation, current, parameters)
-            return self._accept(request, current, operation, told, prepared=prepared)
+            done = self._accept(request, current, operation, told, prepared=prepared)
+            self._preparation.follow(told)
+            return done
 
         return self._on_latest(instance, attempt)
 
@@ -118,22 +133,40 @@ class Servers:
     ) -> None:
         """Delete a server: by its host's agent, or at once where it has no host (contract §6.6.3).
 
-        Conflict where it is locked. A server that is being deleted already is left to that.
+        Where ``reclaim_instance_interval`` says so it is put aside first, unless ``delete`` is another operation than
+        the plain one; one that is put aside stays so. Conflict where it is locked. A server that is being deleted
+        already is left to that.
         """
-        operation = delete or get_operation("delete")
+        plain = get_operation("delete")
 
         def attempt(current: Instance) -> None:
             if current.task_state in _GONE:
+                return
+            operation = delete or (get_operation("soft_delete") if self._is_put_aside(current) else plain)
+            if operation.becomes is current.vm_state:
                 return
             refused = refusal(operation, current, may_override_lock=may_override_lock)
             if refused:
                 raise refused
             if current.host is None or self._is_down(current.host):
-                self._delete_here(request, current, operation)
+                self._delete_here(request, current, delete or plain)
             else:
-                self._accept(request, current, operation, {})
+                self._accept(request, self._confirmed(request, current), operation, {})
+            self._preparation.forget(current)
 
         self._on_latest(instance, attempt)
+
+    def _confirmed(self, request: Request, instance: Instance) -> Instance:
+        """Begin to confirm a resize before its server is deleted, so that nothing is left on the old host (§6.6.3)."""
+        if instance.vm_state is not VmState.RESIZED or instance.task_state is not None:
+            return instance
+        try:
+            return self._accept(request, instance, get_operation("confirm_resize"), {})
+        except Invalid:  # somebody confirms it already
+            return instance
+
+    def _is_put_aside(self, instance: Instance) -> bool:
+        return self._settings.reclaim_instance_interval > 0 and instance.launched_at is not None
 
     def update(self, request: Request, instance: Instance, wanted: ServerUpdate) -> Instance:
         """Change what describes a server; returns it changed. What others changed meanwhile stays so."""
@@ -157,7 +190,7 @@ class Servers:
 
     def _image(self, order: ServerOrder) -> Image:
         if not order.image_id:
-            raise Invalid("Block Device Mapping is Invalid: Kilonova has no volumes; name an image to boot from.")
+            raise Invalid("Missing imageRef attribute")
         image = self._preparation.images.find_image(order.image_id, project_id=order.project_id)
         if image is None:
             raise Invalid(f"Image {order.image_id} could not be found.")
@@ -172,6 +205,7 @@ class Servers:
         flavor = flavor_of(tx.connection, order)
         key_data = key_data_of(tx.connection, order)
         check_fit(image, flavor)
+        check_disks(order.disks, flavor)
         count = self._affordable(tx, order, flavor)
         drafts = drafts_of(order, flavor, image, count=count, now=self._clock())
         made = [self._open(tx, request, draft, key_data) for draft in drafts]
@@ -189,8 +223,32 @@ class Servers:
         theirs = instances.project_usage(tx.connection, order.project_id, order.user_id)
         return min(room, afford(limits.user, theirs, each, least=order.min_count, most=order.max_count))
 
-    def _limits(self, tx: Transaction, order: ServerOrder) -> Limits:
-        return get_limits(tx.connection, self._quota.limits, order.project_id, order.user_id)
+    def _limits(self, tx: Transaction, owned: ServerOrder | Instance) -> Limits:
+        return get_limits(tx.connection, self._quota.limits, owned.project_id, owned.user_id)
+
+    def _check_room(self, tx: Transaction, instance: Instance) -> None:
+        """QuotaExceeded where its project and its user may not have this server besides what they have."""
+        lock_project(tx, instance.project_id)
+        limits = self._limits(tx, instance)
+        wanted = Usage(instances=1, cores=instance.vcpus, ram=instance.memory_mb)
+        enforce(limits.project, instances.project_usage(tx.connection, instance.project_id), wanted)
+        if limits.user is not None:
+            theirs = instances.project_usage(tx.connection, instance.project_id, instance.user_id)
+            enforce(limits.user, theirs, wanted)
+
+    def _check_growth(self, tx: Transaction, change: Change) -> None:
+        """QuotaExceeded for a resize to more than is left of a limit, counting those that are under way."""
+        server = change.after
+        if change.operation is None or change.operation.name != "resize":
+            return
+        lock_project(tx, server.project_id)
+        growths = growths_under_way(tx.connection, server.project_id)
+        mine, limits = growths.pop(server.uuid, Usage()), self._limits(tx, server)
+        used = instances.project_usage(tx.connection, server.project_id)
+        check_growth(limits.project, used, growths.values(), mine)
+        if limits.user is not None:
+            used = instances.project_usage(tx.connection, server.project_id, server.user_id)
+            check_growth(limits.user, used, growths.values(), mine)
 
     def _join_group(self, tx: Transaction, request: Request, order: ServerOrder, made: list[Instance]) -> None:
         if order.group is None:
@@ -258,6 +316,8 @@ class Servers:
             opened = changes.save(tx, opening)
             if operation.name == "reset_state":
                 ledger.close_actions(tx, instance.uuid, now=now, but=opened.action_id)
+                moves.end_migrations(tx, instance.uuid, now=now)
+                fleet.settle_claims(tx, instance)
             ending = replace(
                 opening,
                 before=opened.instance,
@@ -272,7 +332,12 @@ class Servers:
 
     def _save(self, change: Change, *, prod: Callable[[], None] | None = None) -> Instance:
         def work(tx: Transaction) -> Instance:
+            if change.phase is Phase.ACCEPTED and change.operation is not None and change.operation.name == "restore":
+                self._check_room(tx, change.after)
             saved = changes.save(tx, change)
+            if change.phase is Phase.ACCEPTED and change.operation:
+                self._check_growth(tx, change)
+                self._preparation.open(tx, change.operation, saved)
             if prod:
                 tx.after_commit(prod)
             return saved.instance
@@ -281,9 +346,7 @@ class Servers:
 
     def _is_down(self, host: str) -> bool:
         with self._database.read() as connection:
-            service = fleet.find_service(connection, "nova-compute", host)
-        down = self._settings.service_down_time
-        return service is None or not service.is_up(self._clock(), service_down_seconds=down)
+            return not is_host_up(connection, host, now=self._clock(), settings=self._settings)
 
     def _delete_here(self, request: Request, instance: Instance, delete: Operation) -> None:
         """Delete without the host's help; whatever is left on it goes once its agent compares (contract §6.6.3)."""

@@ -9,7 +9,7 @@ import pytest
 
 from kilonova.bus import CONDUCTOR, host_topic
 from kilonova.bus.memory import MemoryBus
-from kilonova.services.loop import Loop
+from kilonova.services.loop import Loop, Rota
 
 _PATIENCE_SECONDS = 30
 _NEVER = 3600.0
@@ -31,17 +31,26 @@ class _Work:
 
 
 @contextmanager
-def _running(loop: Loop) -> Iterator[Loop]:
-    loop.start()
+def _running(*loops: Loop, most_threads: int = 16) -> Iterator[Loop]:
+    rota = Rota("rota", loops, most_threads=most_threads)
+    rota.start()
     try:
-        yield loop
+        yield loops[0]
     finally:
-        loop.stop(timeout_seconds=_PATIENCE_SECONDS)
+        rota.stop(timeout_seconds=_PATIENCE_SECONDS)
 
 
 def _sets(looked: threading.Event) -> Callable[[], bool]:
     def look() -> bool:
         looked.set()
+        return False
+
+    return look
+
+
+def _releases(looked: threading.Semaphore) -> Callable[[], bool]:
+    def look() -> bool:
+        looked.release()
         return False
 
     return look
@@ -148,14 +157,73 @@ def test_a_loop_outlives_a_step_that_fails() -> None:
 
 def test_a_stopped_loop_ends_at_once_however_long_its_period() -> None:
     for _ in range(200):
-        loop = Loop("tidy", lambda: False, period_seconds=_NEVER)
-        loop.start()
-        loop.stop(timeout_seconds=_PATIENCE_SECONDS)
+        rota = Rota("rota", [Loop("tidy", lambda: False, period_seconds=_NEVER)])
+        rota.start()
+        rota.stop(timeout_seconds=_PATIENCE_SECONDS)
         assert "tidy" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_loop_that_never_began_can_be_stopped() -> None:
-    Loop("tidy", lambda: False, period_seconds=_NEVER).stop()
+def test_a_rota_that_never_began_can_be_stopped() -> None:
+    Rota("rota", [Loop("tidy", lambda: False, period_seconds=_NEVER)]).stop()
+
+
+def test_a_prod_of_a_loop_that_nobody_runs_is_no_error() -> None:
+    Loop("tidy", lambda: False, period_seconds=_NEVER).prod()
+
+
+def test_many_loops_take_turns_on_one_thread() -> None:
+    left = threading.Semaphore(0)
+    loops = [Loop(f"loop {n}", _releases(left), period_seconds=None) for n in range(500)]
+    with _running(*loops, most_threads=1):
+        for loop in loops:
+            loop.prod()
+        assert all(left.acquire(timeout=_PATIENCE_SECONDS) for _ in loops)
+
+
+def test_a_loop_without_a_period_waits_for_a_prod() -> None:
+    loop = Loop("tidy", _Work(True, False), period_seconds=None)
+    assert [loop.turn(), loop.turn()] == [0.0, None]
+
+
+def test_a_loop_without_a_period_is_tried_again_when_it_failed() -> None:
+    loop = Loop("tidy", _Work(OSError("gone"), False), period_seconds=None)
+    assert [loop.turn(), loop.turn()] == [2.0, None]
+
+
+def test_a_hanging_loop_keeps_no_other_from_its_turns() -> None:
+    hung, finish, looked = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def hang() -> bool:
+        hung.set()
+        return finish.wait(_PATIENCE_SECONDS) and False
+
+    with _running(Loop("hangs", hang, period_seconds=_NEVER), Loop("goes on", _releases(looked), period_seconds=0.001)):
+        assert hung.wait(_PATIENCE_SECONDS)
+        assert all(looked.acquire(timeout=_PATIENCE_SECONDS) for _ in range(20))
+        finish.set()
+
+
+def test_the_turns_of_a_loop_never_overlap() -> None:
+    guard, turns = threading.Lock(), threading.Semaphore(0)
+
+    def look() -> bool:
+        assert guard.acquire(blocking=False)
+        guard.release()
+        turns.release()
+        return False
+
+    with _running(Loop("tidy", look, period_seconds=0.0), most_threads=8) as loop:
+        for _ in range(2000):
+            loop.prod()
+        assert all(turns.acquire(timeout=_PATIENCE_SECONDS) for _ in range(100))
+        assert not loop.is_failing
+
+
+def test_jitter_moves_a_turn_by_no_more_than_its_part_of_the_period() -> None:
+    loop = Loop("beat", lambda: False, period_seconds=10, jitter=0.1)
+    pauses = [loop.pause() for _ in range(200)]
+    assert all(pause is not None and 9 <= pause <= 11 for pause in pauses)
+    assert len(set(pauses)) > 1
 
 
 def test_a_loop_stops_although_there_is_always_something_to_do() -> None:

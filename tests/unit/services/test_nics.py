@@ -9,8 +9,10 @@ from tests.unit.domain.samples import instance
 
 def test_a_server_with_a_nic_gets_the_address_and_the_mac_of_its_number() -> None:
     network = FlatNetwork(label="lab", cidr="10.1.0.0/16")
-    (nic,) = json.loads(plugged(instance(id=42, nics_json="[{}]"), network))
-    assert nic == {"label": "lab", "mac": "fa:16:3e:00:00:2a", "address": "10.1.0.58"}
+    server = instance(id=42, nics_json="[{}]")
+    (nic,) = json.loads(plugged(server, network))
+    port_id = network.port_id(server.uuid, 0)
+    assert nic == {"label": "lab", "mac": "fa:16:3e:00:00:2a", "address": "10.1.0.58", "port_id": port_id}
 
 
 def test_what_was_asked_of_a_nic_stays_with_it() -> None:
