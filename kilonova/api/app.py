@@ -53,6 +53,8 @@ class ComputeApi:
 
     def _plan(self, incoming: Incoming) -> Plan:
         segments = incoming.segments
+        if len(segments) > 1 and segments[1:] == [""]:
+            segments = segments[:1]
         if not segments:
             return Plan(answer=lambda: every_version(incoming, MAXIMUM), is_quick=True, shows_request_id=False)
         mount = _MOUNTS.get(segments[0])

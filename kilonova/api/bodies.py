@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kilonova.api.call import Accepted, Call, Page, Plain, Shown
+from kilonova.api.call import Accepted, Call, Page, Plain, Shown, Text
 from kilonova.api.errors import MALFORMED
 from kilonova.api.http import NUL, Incoming, Reply
 from kilonova.api.routes import Many, One, Route
@@ -54,7 +54,9 @@ def action_of(body: Any) -> str:
 
 
 def replied(result: Any, call: Call, route: Route) -> Reply:
-    """What a handler returned, as the reply that its route promises."""
+    """What a handler returned, as the reply that its route promises; a ``Reply`` is one already."""
+    if isinstance(result, Reply):
+        return result
     status = route.status.at(call.version)
     headers: dict[str, str] = {}
     if isinstance(result, Accepted):
@@ -64,6 +66,8 @@ def replied(result: Any, call: Call, route: Route) -> Reply:
         result = result.body
     if result is None:
         return Reply(status=status, headers=headers)
+    if isinstance(result, Text):
+        return Reply(status=status, body=result.content, content_type=result.content_type, headers=headers)
     return Reply(status=status, body=_encoder.encode(_shaped(result, call, route)), headers=headers)
 
 

@@ -1,7 +1,7 @@
 """What a handler gets, and what it may return."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,11 +20,13 @@ class Links:
     """Builds the addresses that bodies carry (contract §0.2).
 
     ``base`` is the public address under which the API is mounted, ``mount`` its version's segment (``v2.1``) and
-    ``project_id`` that of the caller if the request's own URL has it, else None.
+    ``project_id`` that of the caller if the request's own URL has it, else None. ``neighbourhood`` is the address that
+    the services of the cloud have in common.
     """
 
-    def __init__(self, base: str, mount: str, project_id: str | None) -> None:
+    def __init__(self, base: str, mount: str, project_id: str | None, *, neighbourhood: str = "") -> None:
         self.mount = mount
+        self._neighbourhood = neighbourhood
         project = f"/{project_id}" if project_id else ""
         self.root = f"{base}/{mount}{project}"
         self.bookmark_root = f"{base}{project}"
@@ -39,6 +41,10 @@ class Links:
     def bookmark(self, collection: str, id: str) -> str:
         """The text of a list with only the link ``bookmark``. ``id`` must need no escaping."""
         return f'{self._bookmark_only}{collection}/{id}"}}]'
+
+    def beside(self, service: str) -> str:
+        """The address of another service of the cloud, such as ``image``."""
+        return f"{self._neighbourhood}/{service}"
 
     def to(self, path: str) -> str:
         """The address of a path below the API's root, such as ``servers/{id}``."""
@@ -56,7 +62,8 @@ class Call:
 
     ``params`` are the parts of the path, ``query`` the parameters that the route knows (all their values, in order),
     ``body`` the parsed and validated JSON. ``server`` is there on every route below ``/servers/{server_id}``: looked
-    up, visible to the caller, and within the route's policy.
+    up, visible to the caller, and within the route's policy. ``headers`` have names in lower case; ``is_signed_in``
+    asks anew whether the caller's token is good, for what takes longer than a moment.
     """
 
     caller: Caller
@@ -71,6 +78,8 @@ class Call:
     path: str
     route: Any = None
     instance: Instance | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_signed_in: Callable[[], bool] = lambda: True
 
     @property
     def server(self) -> Instance:
@@ -84,15 +93,27 @@ class Call:
         """Whether the caller passes Nova's rule ``context_is_admin``."""
         return self.policy.passes("context_is_admin", self.caller)
 
+    @cached_property
+    def sees_all(self) -> bool:
+        """Whether the caller sees what every project has: administrators and auditors. Says nothing of changing it."""
+        return self.policy.passes("kilonova:read:all_projects", self.caller)
+
     def may(self, rule: str, *, project_id: str | None = None) -> bool:
-        """Whether the caller passes a rule, for a target in their own project unless another is given."""
-        target = self.caller.project_id if project_id is None else project_id
-        return self.policy.passes(rule, self.caller, project_id=target, user_id=self.caller.user_id)
+        """Whether the caller passes a rule, for the server of the path or else a thing of their own.
+
+        ``project_id`` is the thing's project where it is another one.
+        """
+        return self.policy.passes(rule, self.caller, **self._owner(project_id))
 
     def check(self, rule: str, *, project_id: str | None = None) -> None:
-        """Forbidden where the caller does not pass the rule."""
-        target = self.caller.project_id if project_id is None else project_id
-        self.policy.check(rule, self.caller, project_id=target, user_id=self.caller.user_id)
+        """Forbidden where the caller does not pass the rule; about whose things as in ``may``."""
+        self.policy.check(rule, self.caller, **self._owner(project_id))
+
+    def _owner(self, project_id: str | None) -> dict[str, str | None]:
+        """The project and the user that rules compare with."""
+        about = self.caller if self.instance is None else self.instance
+        own = about.project_id if project_id is None else project_id
+        return {"project_id": own, "user_id": about.user_id}
 
     def first(self, name: str) -> str | None:
         """The only value of a query parameter, the last one where it was repeated (contract §0.7)."""
@@ -142,3 +163,11 @@ class Plain:
     """Data that is the whole body already, whatever the route usually returns."""
 
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A body that is no JSON, such as a table for a spreadsheet."""
+
+    content: bytes
+    content_type: str

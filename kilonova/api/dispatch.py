@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
+
 from kilonova.api.bodies import action_of, decoded, replied
 from kilonova.api.call import Call, Links
 from kilonova.api.errors import NOT_THERE, Gone, refused
@@ -12,7 +14,8 @@ from kilonova.api.frame import Plan, complaint
 from kilonova.api.http import Incoming, Reply
 from kilonova.api.plane import Plane
 from kilonova.api.policy import Policy
-from kilonova.api.routes import SERVER_PARAM, Match, Route, Router, Target
+from kilonova.api.routes import SERVER_PARAM, Many, Match, Route, Router, Target
+from kilonova.api.tags import tagged
 from kilonova.api.versions import version_headers
 from kilonova.domain.errors import Invalid, NotFound, Unauthenticated
 from kilonova.domain.model import Instance, Request
@@ -21,6 +24,7 @@ from kilonova.store import instances
 from kilonova.wire.version import Microversion, VersionUnsupported, negotiate
 
 _PROJECT: Final = re.compile(r"[0-9a-f-]+\Z")
+_LOCATE_IMAGES: Final = frozenset({"createImage", "createBackup"})
 _LOGIN: Final = (
     b'{"error":{"code":401,"title":"Unauthorized","message":"The request you have made requires authentication."}}'
 )
@@ -106,7 +110,9 @@ class Dispatcher:
             raise Gone
         call = self._call(asked, caller, version, body=body, params=match.params(row))
         self._admit(call, row, asked.incoming, is_lenient=asked.mount.is_lenient)
-        return replied(row.handle(call), call, row)
+        reply = _traceable(replied(row.handle(call), call, row), row, asked.incoming)
+        is_list = asked.incoming.method == "GET" and (isinstance(row.returns, Many) or not asked.mount.has_projects)
+        return tagged(reply, asked.incoming.headers) if is_list else reply
 
     def _call(
         self, asked: "_Asked", caller: Caller, version: Microversion, *, body: Any, params: Mapping[str, str]
@@ -118,6 +124,7 @@ class Dispatcher:
             user_id=caller.user_id,
             project_id=own,
             received_at=self._plane.now(),
+            context_json=None if incoming.method == "GET" else _context_of(caller),
         )
         behind = incoming.path.strip("/").split("/", 1)[-1].removeprefix(f"{asked.project_id}/")
         return Call(
@@ -129,9 +136,23 @@ class Dispatcher:
             body=body,
             plane=self._plane,
             policy=self._policy,
-            links=Links(incoming.base, asked.mount.name, own if own and own in incoming.url else None),
+            links=Links(
+                incoming.base,
+                asked.mount.name,
+                own if own and own in incoming.url else None,
+                neighbourhood=incoming.neighbourhood,
+            ),
             path=behind,
+            headers=incoming.headers,
+            is_signed_in=lambda: self._is_good(incoming.headers),
         )
+
+    def _is_good(self, headers: Mapping[str, str]) -> bool:
+        try:
+            self._identity.authenticate(headers.get("x-auth-token", ""))
+        except Unauthenticated:
+            return False
+        return True
 
     def _admit(self, call: Call, row: Route, incoming: Incoming, *, is_lenient: bool) -> None:
         """Schema, server, policy: in this order, so that a bad body is 400 and an unknown server 404 before any 403."""
@@ -148,21 +169,36 @@ class Dispatcher:
         if row.target is Target.SERVER:
             call.instance = self._server(call, include_deleted=row.sees_deleted.at(call.version))
         if row.policy is not None and row.target is not Target.HANDLER:
-            call.check(row.policy, project_id=call.instance.project_id if call.instance else None)
+            call.check(row.policy)
 
     def _server(self, call: Call, *, include_deleted: bool) -> Instance:
-        """The server of the path; another project's is not there for who is no administrator."""
+        """The server of the path; another project's is not there for who sees only their own."""
         uuid = call.params[SERVER_PARAM]
         with self._plane.database.read() as connection:
             instance = instances.get_instance(connection, uuid, include_deleted=include_deleted)
-        if instance.project_id != call.caller.project_id and not call.is_admin:
+        if instance.project_id != call.caller.project_id and not call.sees_all:
             raise NotFound(f"Instance {uuid} could not be found.")
         return instance
 
     def _unauthenticated(self, incoming: Incoming) -> Reply:
         """What keystonemiddleware answers in front of Nova (contract §0.5)."""
-        url = self._identity_url or incoming.base.removesuffix(incoming.root) + "/identity/v3"
+        url = self._identity_url or f"{incoming.neighbourhood}/identity/v3"
         return Reply(status=401, body=_LOGIN, headers={"WWW-Authenticate": f'Keystone uri="{url}"'})
+
+
+def _traceable(reply: Reply, row: Route, incoming: Incoming) -> Reply:
+    """The reply to what goes on with a server after it: with the address where one sees how it ends.
+
+    It is the ``Location`` where Nova says none. Actions whose clients take that for an image's address have it as a
+    ``Link`` only, which all have.
+    """
+    if reply.status != 202 or not row.path.startswith("/servers") or row.method == "GET":
+        return reply
+    address = f"{incoming.base.removesuffix(incoming.root)}/state/v1/operations/{incoming.request_id}"
+    headers = {"Link": f'<{address}>; rel="monitor"', **reply.headers}
+    if row.action not in _LOCATE_IMAGES:
+        headers.setdefault("Location", address)
+    return replace(reply, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +230,16 @@ _NO_ROUTE_HTML: Final = (
     b"  The resource could not be found.<br /><br />\n\n\n\n </body>\n</html>"
 )
 _NO_ROUTE_TEXT: Final = b"404 Not Found\n\nThe resource could not be found.\n\n\n\n\n"
+
+
+def _context_of(caller: Caller) -> str:
+    """What the journal tells of the caller besides the ids (contract §10.2)."""
+    told = {
+        "user_name": caller.user_name,
+        "project_name": caller.project_name,
+        "user_domain": caller.user_domain_id,
+        "project_domain": caller.project_domain_id,
+        "roles": sorted(caller.roles),
+        "is_admin": caller.is_admin,
+    }
+    return msgspec.json.encode(told).decode()

@@ -17,11 +17,13 @@ from kilonova.api.http import (
     Reply,
     Scope,
     Send,
+    global_request_id,
     new_request_id,
     read_request,
     send_reply,
     target_of,
 )
+from kilonova.api.outlet import flow
 from kilonova.domain.errors import KilonovaError
 
 _log: Final = logging.getLogger("kilonova.api")
@@ -40,12 +42,23 @@ class Plan:
 
 
 class Frame:
-    """Runs plans. ``threads`` bounds how many requests are worked on at once; more wait their turn."""
+    """Runs plans. ``threads`` bounds how many requests are worked on at once; more wait their turn.
 
-    def __init__(self, *, threads: int = 8, link_prefix: str | None = None, max_body: int = MAX_BODY_BYTES) -> None:
+    Who takes nothing of a stream for ``patience_seconds`` is disconnected.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int = 8,
+        link_prefix: str | None = None,
+        max_body: int = MAX_BODY_BYTES,
+        patience_seconds: float = 30.0,
+    ) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="api")
         self._link_prefix = link_prefix
         self._max_body = max_body
+        self._patience_seconds = patience_seconds
 
     async def serve(self, plan: Callable[[Incoming], Plan], scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI request with what ``plan`` says."""
@@ -63,6 +76,9 @@ class Frame:
         reply = await self._answered(planned, request_id)
         await send_reply(send, reply, request_id if planned.shows_request_id else None)
         _note(scope, reply, request_id, (perf_counter_ns() - started) // 1000)
+        if reply.stream is not None:
+            ended = await flow(reply.stream, receive, send, patience_seconds=self._patience_seconds)
+            _log.info("stream of %s: %s", request_id, ended, extra={"request_id": request_id})
 
     async def _answered(self, planned: Plan, request_id: str) -> Reply:
         if planned.is_quick:
@@ -94,6 +110,9 @@ def complaint(error: Exception, request_id: str) -> Reply:
 
 
 def _note(scope: Scope, reply: Reply, request_id: str, micros: int) -> None:
+    facts: dict[str, object] = {"request_id": request_id, "status": reply.status, "micros": micros}
+    if (whole := global_request_id(scope)) is not None:
+        facts["global_request_id"] = whole
     _log.info(
         "%s %s %d %dB %dus %s",
         scope["method"],
@@ -102,5 +121,5 @@ def _note(scope: Scope, reply: Reply, request_id: str, micros: int) -> None:
         len(reply.body),
         micros,
         request_id,
-        extra={"request_id": request_id, "status": reply.status, "micros": micros},
+        extra=facts,
     )

@@ -22,6 +22,7 @@ MAX_QUERY_FIELDS: Final = 500
 NUL: Final = "The request has a NUL character in it."
 """Why such a request is refused: no database of ours keeps one in a text."""
 
+_REQUEST_ID: Final = re.compile(rb"req-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}\Z")
 
 
@@ -30,7 +31,8 @@ class Incoming:
     """One request, body included. ``path`` lies below ``root``, the prefix under which this application is mounted.
 
     ``headers`` have names in lower case; of a header that came twice the last one counts. ``base`` is the public
-    address of the root, such as ``http://127.0.0.1:8774/compute``.
+    address of the root, such as ``http://127.0.0.1:8774/compute``, as links have it; ``origin`` is the scheme and host
+    that the request itself names.
     """
 
     method: str
@@ -39,13 +41,19 @@ class Incoming:
     query_string: str
     headers: dict[str, str]
     base: str
+    origin: str
     body: bytes = b""
     request_id: str
 
     @property
+    def neighbourhood(self) -> str:
+        """The address that all services of the cloud have in common."""
+        return self.origin + self.root.rpartition("/")[0]
+
+    @property
     def segments(self) -> list[str]:
-        """The parts of the path; a slash at its end makes no part."""
-        return self.path.strip("/").split("/") if self.path.strip("/") else []
+        """The parts of the path; a slash at its end makes an empty one, which no route has."""
+        return self.path.removeprefix("/").split("/") if self.path.strip("/") else []
 
     @property
     def url(self) -> str:
@@ -70,12 +78,16 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One answer; ``headers`` are those beyond Content-Type and Content-Length."""
+    """One answer; ``headers`` are those beyond Content-Type and Content-Length.
+
+    Where there is a ``stream`` (``api.outlet.Stream``), it writes the body after the headers are gone.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
+    stream: Any = None
 
 
 def new_request_id() -> str:
@@ -103,22 +115,34 @@ async def read_request(
         raise Invalid(f"The query is longer than {MAX_QUERY_BYTES} bytes.")
     if "\0" in scope["path"]:
         raise Invalid(NUL)
+    origin = _origin(scope, headers)
     return Incoming(
         method=scope["method"],
         root=root,
         path=scope["path"].removeprefix(root),
         query_string=query.decode("latin-1"),
         headers=headers,
-        base=link_prefix.rstrip("/") if link_prefix else _base(scope, headers) + root,
+        base=link_prefix.rstrip("/") if link_prefix else origin + root,
+        origin=origin,
         body=await _read_body(headers, receive, max_body),
         request_id=request_id,
     )
 
 
+def global_request_id(scope: Scope) -> str | None:
+    """The id of the request, elsewhere in the cloud, that this one is a part of; None where it tells none in form."""
+    for name, value in scope["headers"]:
+        if name == b"x-openstack-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value.decode("ascii"))
+    return None
+
+
 async def send_reply(send: Send, reply: Reply, request_id: str | None) -> None:
-    """The answer, whole; with the request's id where there is one."""
+    """The answer, whole, or only its head where a stream writes the rest; with the request's id where there is one."""
     head: list[tuple[bytes, bytes]] = []
-    if reply.status != 204:
+    if reply.stream is not None:
+        head = [(b"content-type", reply.content_type.encode())]
+    elif reply.status not in (204, 304):
         head = [
             (b"content-length", str(len(reply.body)).encode()),
             (b"content-type", reply.content_type.encode()),
@@ -127,10 +151,11 @@ async def send_reply(send: Send, reply: Reply, request_id: str | None) -> None:
         head += [(b"x-openstack-request-id", request_id.encode()), (b"x-compute-request-id", request_id.encode())]
     head += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": head})
-    await send({"type": "http.response.body", "body": reply.body})
+    if reply.stream is None:
+        await send({"type": "http.response.body", "body": reply.body})
 
 
-def _base(scope: Scope, headers: dict[str, str]) -> str:
+def _origin(scope: Scope, headers: dict[str, str]) -> str:
     host = headers.get("host", "")
     if not _HOST.match(host):
         server = scope.get("server") or ("127.0.0.1", None)

@@ -1,13 +1,19 @@
 """What the API needs of the control plane behind it: the seam. ``services.plane.Plane`` is one that fits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.images import Image
 from kilonova.domain.model import Instance, Instant, Request
 from kilonova.domain.operations import Operation
 from kilonova.identity.caller import Caller
+from kilonova.services.audience import Audience
+from kilonova.services.choosing import Chooser
+from kilonova.services.external import ExternalEvent
+from kilonova.services.feed import Feed
 from kilonova.services.gallery import Gallery
+from kilonova.services.monitor import Monitor
 from kilonova.services.servers import ServerOrder, ServerUpdate
 from kilonova.services.settings import PlaneSettings
 from kilonova.store.database import Database
@@ -18,6 +24,13 @@ class Plane(Protocol):
 
     database: Database
     settings: PlaneSettings
+    audience: Audience
+    feed: Feed
+
+    @property
+    def chooser(self) -> Chooser:
+        """Where servers would go, without anything being written."""
+        ...
 
     @property
     def gallery(self) -> Gallery:
@@ -29,9 +42,22 @@ class Plane(Protocol):
         """Whether a read of one record costs less than a change of threads (SQLite)."""
         ...
 
+    def cache_images(self, request: Request, aggregate_id: int, image_ids: Sequence[str]) -> None:
+        """Have the hosts of an aggregate fetch images in the background. NotFound in Nova's words."""
+        ...
+
+    @property
+    def monitor(self) -> Monitor:
+        """Whether the plane can do its work, and tallies of what happens."""
+        ...
+
     @property
     def troubles(self) -> list[str]:
         """The names of the loops that fail at the moment, as when a disk is full."""
+        ...
+
+    def audit(self, *, steps: int) -> bool:
+        """Tell what was used in periods that are over, ``steps`` batches of servers at most; True if more is due."""
         ...
 
     def now(self) -> Instant:
@@ -66,8 +92,16 @@ class Plane(Protocol):
         """Change at once what needs no host: name, description, addresses."""
         ...
 
+    def take_event(self, request: Request, event: ExternalEvent) -> int:
+        """Take what another service tells of a server: 200, or the code by which it is refused (contract §11.2)."""
+        ...
+
     def console_output(self, instance: Instance, *, lines: int | None) -> str:
         """What the guest wrote to its serial console, the last ``lines`` of it."""
+        ...
+
+    def diagnose(self, instance: Instance) -> Diagnostics | None:
+        """What its host counts of a server, None where its guest does not run. Conflict while it has no host."""
         ...
 
     def find_image(self, image_id: str, caller: Caller) -> Image | None:

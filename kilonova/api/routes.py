@@ -201,6 +201,6 @@ def _walk(node: _Node, segments: list[str], depth: int, method: str, values: tup
     literal = node.literal.get(part)
     if literal is not None and (found := _walk(literal, segments, depth + 1, method, values)) is not None:
         return found
-    if node.param is None:
+    if node.param is None or not part:
         return None
     return _walk(node.param, segments, depth + 1, method, (*values, part))

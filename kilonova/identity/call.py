@@ -83,15 +83,19 @@ class Call:
 
     @property
     def base(self) -> str:
-        """Scheme and host by which the client reached us; no forwarding header has a say in it."""
+        """The address that all services of the cloud have in common, as the client reached it."""
         if self.room.public_url:
             return self.room.public_url.rstrip("/")
-        return own_address(self.request)
+        return own_address(self.request) + self._root.rpartition("/")[0]
+
+    @property
+    def _root(self) -> str:
+        return str(self.request.scope.get("root_path", ""))
 
     @property
     def here(self) -> str:
         """The URL of the identity service itself, without a slash at its end."""
-        return self.base + str(self.request.scope.get("root_path", ""))
+        return f"{self.base}/{self._root.rpartition('/')[2]}" if self._root else self.base
 
     @property
     def token(self) -> str:
@@ -133,7 +137,7 @@ class Call:
 
     def listed(self, noun: str, views: Sequence[dict[str, Any]]) -> Response:
         """A whole collection, narrowed by the filters of the query."""
-        path = str(self.request.url.path).removeprefix(str(self.request.scope.get("root_path", "")))
+        path = str(self.request.url.path).removeprefix(self._root)
         return JSONResponse(listing(noun, narrowed(views, dict(self.request.query_params)), self.here + path))
 
     def section(self, name: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from kilonova.identity.passwords import Passwords
 from kilonova.identity.records import IdentityRecords
 
 DEFAULT_DOMAIN: Final = "default"
-ROLES: Final = ("admin", "manager", "member", "reader", "service")
+ROLES: Final = ("admin", "manager", "member", "reader", "service", "auditor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

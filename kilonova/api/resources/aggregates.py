@@ -100,6 +100,12 @@ def set_metadata(call: Call) -> Aggregate:
         return aggregates.change_aggregate_metadata(tx, id, items, what=what, request=call.request)
 
 
+def cache_images(call: Call) -> None:
+    """``POST /os-aggregates/{id}/images``, from 2.81: its hosts fetch images in the background."""
+    image_ids = [each["id"] for each in call.body["cache"]]
+    call.plane.cache_images(call.request, _number(call), image_ids)
+
+
 def _number(call: Call) -> int:
     """The number of the path."""
     text = call.params["id"]
@@ -132,6 +138,15 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     route("PUT", _ONE, update, policy=_RULE + "update", body=schemas.UPDATE, returns=One(shape=AGGREGATE)),
     route("DELETE", _ONE, delete, policy=_RULE + "delete"),
+    route(
+        "POST",
+        _ONE + "/images",
+        cache_images,
+        policy="compute:aggregates:images",
+        since="2.81",
+        body=schemas.CACHE,
+        status=202,
+    ),
     *(
         route(
             "POST",

@@ -10,10 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from kilonova.api.call import Call
 from kilonova.api.resources import server_actions, servers
-from kilonova.api.routes import Route, route
-from kilonova.api.schemas.types import DATE_TIME, NON_NEGATIVE, NOTHING, PAGING, STRING, param, query
+from kilonova.api.routes import ANY_QUERY, Route, route
+from kilonova.api.schemas.types import BOOLEAN, NOTHING, STRING, body, the
+from kilonova.api.schemas.validation import Schema
 from kilonova.domain.errors import Invalid, NotFound, NotSupported
-from kilonova.wire.version import Microversion, Span
+from kilonova.network.views import group_id
+from kilonova.wire.version import Microversion, Span, Versioned
 
 _API: Final = "os_compute_api:"
 _SERVER: Final = "/servers/{server_id}"
@@ -44,66 +46,7 @@ def _later(what: str) -> Callable[[Call], None]:
     return refuse
 
 
-_PAGED: Final = query(*PAGING, param("offset", NON_NEGATIVE), strict="2.75")
-_MIGRATIONS_LISTED: Final = query(
-    *(param(name) for name in ("status", "host", "instance_uuid", "source_compute", "migration_type", "hidden")),
-    param("limit", NON_NEGATIVE, since="2.59"),
-    param("marker", STRING, since="2.59"),
-    param("changes-since", DATE_TIME, since="2.59"),
-    param("changes-before", DATE_TIME, since="2.66"),
-    param("user_id", STRING, since="2.80"),
-    param("project_id", STRING, since="2.80"),
-    strict="2.59",
-)
-
 _NONE: Final = (
-    route(
-        "GET",
-        "/os-migrations",
-        _empty("migrations"),
-        policy=_API + "os-migrations:index",
-        query=_MIGRATIONS_LISTED,
-    ),
-    route(
-        "GET",
-        _SERVER + "/migrations",
-        _empty("migrations"),
-        policy=_API + "servers:migrations:index",
-        since="2.23",
-        query=NOTHING,
-    ),
-    route(
-        "GET",
-        _SERVER + "/os-volume_attachments",
-        _empty("volumeAttachments"),
-        policy=_API + "os-volumes-attachments:index",
-        query=_PAGED,
-    ),
-    route(
-        "GET",
-        _SERVER + "/os-volume_attachments/{id}",
-        _missing("Instance {server_id} is not attached to volume {id}"),
-        policy=_API + "os-volumes-attachments:show",
-    ),
-    *(
-        route(
-            method,
-            _SERVER + "/os-volume_attachments/{id}",
-            _missing("Volume {id} could not be found."),
-            policy=_API + f"os-volumes-attachments:{rule}",
-        )
-        for method, rule in (("PUT", "update"), ("DELETE", "delete"))
-    ),
-    *(
-        route(
-            method,
-            _SERVER + "/shares/{id}",
-            _missing("Share {id} could not be found."),
-            policy=_API + f"os-server-shares:{rule}",
-            since="2.97",
-        )
-        for method, rule in (("GET", "show"), ("DELETE", "delete"))
-    ),
     route(
         "GET",
         _SERVER + "/topology",
@@ -126,7 +69,6 @@ _NONE: Final = (
         policy=_API + "os-server-password:clear",
         status=204,
     ),
-    route("GET", _SERVER + "/shares", _empty("shares"), policy=_API + "os-server-shares:index", since="2.97"),
 )
 
 _NONE_IN_PROXIES: Final = (
@@ -139,6 +81,7 @@ _NONE_IN_PROXIES: Final = (
     ("/os-baremetal-nodes", "nodes", "os-baremetal-nodes:list"),
 )
 _NOT_IN_PROXIES: Final = (
+    ("POST", "/os-floating-ips", "Floating IP pool not found.", "os-floating-ips:create"),
     ("GET", "/os-floating-ips/{id}", "Floating IP not found for ID {id}", "os-floating-ips:show"),
     ("DELETE", "/os-floating-ips/{id}", "Floating IP not found for ID {id}", "os-floating-ips:delete"),
     ("GET", "/os-volumes/{id}", "Volume {id} could not be found.", "os-volumes:show"),
@@ -175,6 +118,29 @@ def _in_proxies() -> Iterator[Route]:
         yield route(method, path, _missing(text), policy=_API + rule, until=_PROXIES)
     for method, path, command in _BAREMETAL_COMMANDS:
         yield route(method, path, _ironic(command), policy=None, until=_PROXIES)
+    for method, rule in (("PUT", "update"), ("DELETE", "delete")):
+        yield route(method, "/os-security-groups/{id}", _change_group, policy=_GROUPS + rule, until=_PROXIES)
+    rule = _VOLUMES + "snapshots:create"
+    yield route("POST", "/os-snapshots", _snapshot_volume, policy=rule, until=_PROXIES, body=_SNAPSHOT)
+
+
+def _change_group(call: Call) -> None:
+    own = group_id(call.caller.project_id or "")
+    if call.params["id"] != own:
+        raise NotFound(f"Security group {call.params['id']} not found.")
+    raise NotSupported("Kilonova has one security group a project, and its rules do not change.")
+
+
+def _snapshot_volume(call: Call) -> None:
+    raise NotFound(f"Volume {call.body['snapshot']['volume_id']} could not be found.")
+
+
+_SNAPSHOT: Final = body(
+    the(
+        {"snapshot": the({"volume_id": STRING, "force": BOOLEAN}, required=("volume_id",), extra=True)},
+        required=("snapshot",),
+    )
+)
 
 
 class _Later(NamedTuple):
@@ -186,6 +152,7 @@ class _Later(NamedTuple):
     policy: str | None
     since: str = "2.1"
     until: str | None = None
+    query: Versioned[Schema | None] = ANY_QUERY
 
     def routes(self) -> Iterator[Route]:
         for method in self.methods.split():
@@ -196,49 +163,14 @@ class _Later(NamedTuple):
                 policy=self.policy,
                 since=self.since,
                 until=self.until,
+                query=self.query,
             )
 
 
 _LATER: Final = (
-    _Later("POST", "/os-aggregates/{id}/images", "image caching", "compute:aggregates:images", "2.81"),
-    _Later("GET", "/os-instance_usage_audit_log", "the audit log", _API + "os-instance-usage-audit-log:list"),
-    _Later("GET", "/os-instance_usage_audit_log/{before}", "the audit log", _API + "os-instance-usage-audit-log:show"),
-    _Later("POST", "/os-server-external-events", "external events", _API + "os-server-external-events:create"),
-    _Later("GET", "/os-console-auth-tokens/{token}", "remote consoles", _API + "os-console-auth-tokens"),
     _Later("POST", "/os-security-groups", "security groups", _GROUPS + "create", until=_PROXIES),
-    _Later("PUT", "/os-security-groups/{id}", "security groups", _GROUPS + "update", until=_PROXIES),
-    _Later("DELETE", "/os-security-groups/{id}", "security groups", _GROUPS + "delete", until=_PROXIES),
     _Later("POST", "/os-security-group-rules", "security groups", _GROUPS + "rule:create", until=_PROXIES),
-    _Later("POST", "/os-floating-ips", "floating IPs", _API + "os-floating-ips:create", until=_PROXIES),
     _Later("POST", "/os-volumes", "volumes", _VOLUMES + "create", until=_PROXIES),
-    _Later("POST", "/os-snapshots", "volumes", _VOLUMES + "snapshots:create", until=_PROXIES),
-    _Later("POST", "/os-assisted-volume-snapshots", "volumes", _API + "os-assisted-volume-snapshots:create"),
-    _Later("DELETE", "/os-assisted-volume-snapshots/{id}", "volumes", _API + "os-assisted-volume-snapshots:delete"),
-    _Later("GET", _SERVER + "/diagnostics", "diagnostics", _API + "os-server-diagnostics"),
-    _Later("POST", _SERVER + "/os-interface", "the plugging of interfaces", _API + "os-attach-interfaces:create"),
-    _Later(
-        "DELETE", _SERVER + "/os-interface/{id}", "the plugging of interfaces", _API + "os-attach-interfaces:delete"
-    ),
-    _Later("POST", _SERVER + "/os-volume_attachments", "volumes", _API + "os-volumes-attachments:create"),
-    _Later("POST", _SERVER + "/remote-consoles", "remote consoles", _API + "os-remote-consoles", "2.6"),
-    _Later("POST", _SERVER + "/shares", "shares", _API + "os-server-shares:create", "2.97"),
-)
-
-_BY_HAND: Final = "addresses that are added by hand"
-_LATER_ACTIONS: Final = (
-    *(
-        (f"os-get{kind}Console", "remote consoles", "os-remote-consoles", "2.5")
-        for kind in ("VNC", "SPICE", "Serial", "RDP")
-    ),
-    *(
-        row
-        for verb in ("add", "remove")
-        for row in (
-            (f"{verb}FixedIp", _BY_HAND, f"os-multinic:{verb}", "2.43"),
-            (f"{verb}FloatingIp", _BY_HAND, f"os-floating-ips:{verb}", "2.43"),
-            (f"{verb}SecurityGroup", "security groups", f"os-security-groups:{verb}", None),
-        )
-    ),
 )
 
 
@@ -256,9 +188,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *_NONE,
     *_in_proxies(),
     *(each for row in _LATER for each in row.routes()),
-    *(
-        route("POST", _ACTION, _later(what), policy=_API + rule, action=action, until=until)
-        for action, what, rule, until in _LATER_ACTIONS
-    ),
     *_aliases(),
 )

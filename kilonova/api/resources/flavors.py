@@ -76,7 +76,7 @@ def show(call: Call) -> Flavor:
         return flavors.get_flavor(
             connection,
             call.params["flavor_id"],
-            include_private=call.is_admin,
+            include_private=call.sees_all,
             project_id=call.caller.project_id,
         )
 
@@ -143,7 +143,7 @@ def _is_public(call: Call) -> bool | None:
     Only administrators choose.
     """
     asked = call.first("is_public")
-    if not call.is_admin or asked is None:
+    if not call.sees_all or asked is None:
         return True
     if asked.lower() == "none":
         return None

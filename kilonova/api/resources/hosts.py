@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kilonova.api.call import Call
-from kilonova.api.resources.hypervisors import disk_used, memory_used
 from kilonova.api.resources.services import listed
 from kilonova.api.resources.zones import COMPUTE, zones_of
 from kilonova.api.routes import Route, route
@@ -19,14 +18,14 @@ _LAST: Final = "2.42"
 
 
 def index(call: Call) -> dict[str, Any]:
-    """``GET /os-hosts``: a row for each service that is enabled."""
+    """``GET /os-hosts``: a row for each service that is enabled; a zone without a name is any."""
     zones, wanted = zones_of(call), call.first("zone")
     rows = [
         {"host_name": service.host, "service": service.binary.removeprefix("nova-"), "zone": zones.of(service)}
         for service in listed(call)
         if not service.disabled
     ]
-    return {"hosts": [row for row in rows if wanted in (None, row["zone"])]}
+    return {"hosts": [row for row in rows if not wanted or wanted == row["zone"]]}
 
 
 def show(call: Call) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def _mapped(call: Call) -> str:
 
 def _resources(node: ComputeNode, uses: list[ProjectUse]) -> Iterator[dict[str, Any]]:
     yield _row(node.host, "(total)", node.vcpus, node.memory_mb, node.local_gb)
-    yield _row(node.host, "(used_now)", node.vcpus_used, memory_used(node), disk_used(node))
+    yield _row(node.host, "(used_now)", *(each.used for each in node.capacity.resources))
     totals = (sum(use.vcpus for use in uses), sum(use.memory_mb for use in uses), sum(use.disk_gb for use in uses))
     yield _row(node.host, "(used_max)", *totals)
     for use in uses:

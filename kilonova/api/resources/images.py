@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from kilonova.api.call import Call, Page
 from kilonova.api.paging import cut
@@ -30,16 +29,21 @@ _SERVER: Final = "instance_uuid"
 
 
 def _links(image: Image, call: Call) -> list[dict[str, str]]:
-    here = urlsplit(call.links.root)
     return [
         {"rel": "self", "href": call.links.to(f"images/{image.id}")},
         {"rel": "bookmark", "href": f"{call.links.bookmark_root}/images/{image.id}"},
         {
             "rel": "alternate",
             "type": "application/vnd.openstack.image",
-            "href": f"{here.scheme}://{here.netloc}/image/images/{image.id}",
+            "href": f"{_glance(call)}/images/{image.id}",
         },
     ]
+
+
+def _glance(call: Call) -> str:
+    """Where the image service is for clients: beside this one, unless the settings say otherwise."""
+    prefix = call.plane.settings.glance_link_prefix
+    return call.links.beside("image") if prefix is None else prefix.rstrip("/")
 
 
 def _disk_config(image: Image) -> Any:

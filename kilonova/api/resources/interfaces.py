@@ -22,6 +22,7 @@ class Interface:
     mac: str
     address: str
     is_active: bool
+    tag: str | None
 
 
 def _addresses(interface: Interface) -> list[dict[str, Any]]:
@@ -35,7 +36,7 @@ INTERFACE: Final = Shape(
     field("mac_addr", "mac"),
     field("port_state", lambda interface: "ACTIVE" if interface.is_active else "DOWN"),
     field("fixed_ips", _addresses),
-    field("tag", lambda _: None, since="2.70"),
+    field("tag", "tag", since="2.70"),
 )
 
 
@@ -62,6 +63,7 @@ def _interfaces(call: Call) -> list[Interface]:
             mac=nic["mac"],
             address=nic["address"],
             is_active=server.vm_state == VmState.ACTIVE,
+            tag=nic.get("tag"),
         )
         for place, nic in enumerate(server.nics)
         if "mac" in nic

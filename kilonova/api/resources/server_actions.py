@@ -5,7 +5,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from kilonova.api.call import Call
+from kilonova.api.resources.server_images import create_backup, create_image
+from kilonova.api.resources.server_moves import evacuate, live_migrate, migrate, resize
 from kilonova.api.resources.server_remaking import change_password, rebuild, rescue
+from kilonova.api.resources.server_shelving import shelve, unshelve
 from kilonova.api.resources.server_views import REBUILT
 from kilonova.api.routes import One, Route, route
 from kilonova.api.schemas import servers as schemas
@@ -72,6 +75,14 @@ _SPECIAL: Final[dict[str, Callable[[Call], Any]]] = {
     "rebuild": rebuild,
     "rescue": rescue,
     "changePassword": change_password,
+    "createImage": create_image,
+    "shelve": shelve,
+    "unshelve": unshelve,
+    "createBackup": create_backup,
+    "resize": resize,
+    "migrate": migrate,
+    "os-migrateLive": live_migrate,
+    "evacuate": evacuate,
 }
 _KEYS: Final = dict.fromkeys(key for key, _ in REQUESTED)
 

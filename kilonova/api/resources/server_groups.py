@@ -38,7 +38,7 @@ GROUP: Final = Shape(
 
 def index(call: Call) -> Page:
     """``GET /os-server-groups``; ``all_projects`` says nothing to who is no administrator."""
-    is_for_all = call.is_admin and "all_projects" in call.query
+    is_for_all = call.sees_all and "all_projects" in call.query
     if is_for_all:
         call.check(_RULE + "index:all_projects")
     with call.plane.database.read() as connection:

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from kilonova.api.call import Call
 from kilonova.api.paging import page_limit
+from kilonova.api.resources.zones import zones_of
 from kilonova.api.schemas.servers import SORT_KEYS_IGNORED
 from kilonova.api.schemas.types import MOST
 from kilonova.domain.errors import Forbidden, Invalid
 from kilonova.domain.model import Instance, Instant
 from kilonova.domain.states import TaskState, VmState, states_for
 from kilonova.store import instances
-from kilonova.store.instances import InstanceQuery
+from kilonova.store.instances import InstanceQuery, InZone
 from kilonova.wire.times import parse_iso
 from kilonova.wire.version import Versioned
 
@@ -65,7 +66,7 @@ _EXACT: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     **{
         name: (name, str)
         for name in (
-            *("access_ip_v4", "access_ip_v6", "availability_zone", "display_description", "host", "hostname"),
+            *("access_ip_v4", "access_ip_v6", "display_description", "host", "hostname"),
             *("image_ref", "kernel_id", "key_name", "locked_by", "node", "ramdisk_id", "reservation_id"),
             *("root_device_name", "task_state", "user_id", "uuid", "vm_state"),
         )
@@ -141,6 +142,7 @@ class _Filters:
             task_states=states[1],
             locked=self._locked(),
             equals=self._equals(),
+            zone=self._zone(),
             name=self._last("name") or self._last("display_name"),
             changes_since=since,
             changes_before=before,
@@ -188,7 +190,7 @@ class _Filters:
         soft = self._last("soft_deleted")
         soft_deleted = None if soft is None else soft.lower() in _TRUE
         if any(status.upper() == "DELETED" for status in self._values.get("status", ())):
-            if not self._call.is_admin:
+            if not self._call.sees_all:
                 raise Forbidden("Only administrators may list deleted instances")
             return True, soft_deleted
         deleted = self._last("deleted")
@@ -205,6 +207,16 @@ class _Filters:
     def _locked(self) -> bool | None:
         text = self._last("locked")
         return None if text is None else _truth(text, if_missing=False, if_empty=False)
+
+    def _zone(self) -> InZone | None:
+        """The zone that servers show, which is their host's and may not be the one that they were asked for."""
+        name = self._last("availability_zone")
+        if name is None:
+            return None
+        zones = zones_of(self._call)
+        is_default = name == zones.default
+        hosts = {host for host, zone in zones.by_host.items() if (zone == name) is not is_default}
+        return InZone(name=name, hosts=frozenset(hosts), is_default=is_default)
 
     def _equals(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -227,7 +239,7 @@ class _Filters:
         ordered += [directions[-1] if directions else "desc"] * (len(keys) - len(ordered))
         found: list[tuple[str, bool]] = []
         for key, direction in zip(keys, ordered, strict=True):
-            if key in ("host", "node") and not self._call.is_admin:
+            if key in ("host", "node") and not self._call.sees_all:
                 raise Forbidden(f"Only administrators can sort servers by {key}")
             if key == "locked" or key not in SORT_KEYS_IGNORED:
                 found.append((_SORT_COLUMNS.get(key, key), direction == "desc"))

@@ -6,14 +6,13 @@ from typing import Any, Final
 
 from kilonova.api.call import Accepted, Call, Plain, Shown
 from kilonova.api.resources.server_views import RebuiltView, view_of
-from kilonova.api.resources.servers import UPDATED_FIELDS, check_metadata, stripped, told_password
+from kilonova.api.resources.servers import UPDATED_FIELDS, check_metadata, injected_files, stripped, told_password
 from kilonova.domain.errors import NotSupported
 from kilonova.domain.model import Instance
 from kilonova.domain.operations import get_operation
 
 _NOT_YET: Final = {
-    "personality": "Kilonova does not inject files.",
-    "trusted_image_certificates": "Kilonova does not check images against certificates yet.",
+    "trusted_image_certificates": "Kilonova does not check images against certificates.",
 }
 
 
@@ -30,6 +29,8 @@ def rebuild(call: Call) -> Accepted:
     if "user_data" in wanted:
         changes["user_data"] = wanted["user_data"]
     asked = {"image_id": wanted["imageRef"], "project_id": call.caller.project_id, "changes": changes}
+    if files := injected_files(call, wanted):
+        asked["files"] = files
     if "key_name" in wanted:
         asked["key_name"] = wanted["key_name"]
     server = _act(call, "rebuild", asked)

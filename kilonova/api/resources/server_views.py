@@ -62,7 +62,7 @@ def view_of(call: Call, servers: Sequence[Instance]) -> ServerView:
         zones=zones_of(call, {server.host for server in servers if server.host}),
         faults=_faults(call, servers),
         host_states=_host_states(call, servers) if sees_host_status or call.may(_HOST_UNKNOWN) else {},
-        is_admin=call.is_admin,
+        is_admin=call.sees_all,
         sees_specs=call.may(_EXTRA_SPECS),
         sees_host_status=sees_host_status,
     )

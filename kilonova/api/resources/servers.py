@@ -3,34 +3,39 @@
 import json
 import secrets
 import string
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv6Address
 from typing import Any, Final
 
 from kilonova.api.call import Accepted, Call, Page, Plain, Shown
 from kilonova.api.paging import page_limit, page_of
 from kilonova.api.quotas import limits_of
+from kilonova.api.resources.devices import local_disks
 from kilonova.api.resources.server_listing import listed
 from kilonova.api.resources.server_views import BRIEF, CREATED, DETAIL, FULL, UPDATED, view_of
+from kilonova.api.resources.zones import zones_of
 from kilonova.api.routes import Many, One, route
 from kilonova.api.schemas import servers as schemas
 from kilonova.api.schemas.types import NOTHING, flavor_id, integer, truth
-from kilonova.domain.errors import Invalid, NotSupported, QuotaExceeded
+from kilonova.api.schemas.validation import is_uuid
+from kilonova.domain.errors import Conflict, Invalid, KilonovaError, NotSupported, QuotaExceeded
 from kilonova.domain.model import Instance
 from kilonova.network.embedded import FlatNetwork
 from kilonova.services.servers import ServerOrder, ServerUpdate
+from kilonova.store.plugs import StoredPlugs
 
 _RULE: Final = "os_compute_api:servers:"
 _DEFAULT_GROUP: Final = "default"
+_PIN: Final = "pinned_availability_zone"
 _PASSWORD_LENGTH: Final = 12
 _PASSWORD_SYMBOLS: Final = "".join(each for each in string.ascii_letters + string.digits if each not in "0O1lI")
 """Letters and digits that nobody mistakes for another."""
 
 _NOT_YET: Final = {
-    "personality": "Kilonova does not inject files.",
-    "block_device_mapping": "Kilonova has no volumes.",
-    "trusted_image_certificates": "Kilonova does not check images against certificates yet.",
+    "trusted_image_certificates": "Kilonova does not check images against certificates.",
 }
 
 
@@ -51,12 +56,6 @@ def detail(call: Call) -> Page:
     return page_of(found, page_limit(call), id_of=_uuid, view=view_of(call, found))
 
 
-def _is_local_root(device: Mapping[str, Any], image_id: str | None) -> bool:
-    """Whether a block device says no more than ``imageRef`` does; the openstack client always sends it so."""
-    said = (device.get("source_type"), device.get("destination_type", "local"), str(device.get("boot_index")))
-    return said == ("image", "local", "0") and device.get("uuid") == image_id and not device.get("volume_size")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:
     """A server just accepted, with what only its owner is told, and only now."""
@@ -72,10 +71,6 @@ def create(call: Call) -> Accepted:
     for key, text in _NOT_YET.items():
         if wanted.get(key):
             raise NotSupported(text)
-    if not all(_is_local_root(each, wanted.get("imageRef")) for each in wanted.get("block_device_mapping_v2", ())):
-        raise NotSupported(
-            "Kilonova has no volumes: the one block device of a server is its image, on its host's disk."
-        )
     check_metadata(call, wanted.get("metadata", {}))
     order = _order(call, wanted)
     server = call.plane.create_server(call.request, order)
@@ -90,13 +85,30 @@ def create(call: Call) -> Accepted:
 
 
 def update(call: Call) -> Shown:
-    """``PUT /servers/{id}``: name, description, host name, addresses for access, disk configuration."""
-    wanted = call.body["server"]
+    """``PUT /servers/{id}``: name, description, host name, addresses for access, disk configuration, zone."""
+    wanted = dict(call.body["server"])
+    pin = partial(_pinned, call, wanted.pop(_PIN)) if _PIN in wanted else None
     changes = {UPDATED_FIELDS[key]: stripped(value) for key, value in wanted.items()}
     if changes.get("access_ip_v6"):
         changes["access_ip_v6"] = _compressed(changes["access_ip_v6"])
-    server = call.plane.update_server(call.request, call.server, ServerUpdate(changes=changes))
+    server = call.plane.update_server(call.request, call.server, ServerUpdate(changes=changes, derived=pin))
     return Shown(record=server, view=view_of(call, [server]))
+
+
+def _pinned(call: Call, zone: str | None, server: Instance) -> dict[str, str | None]:
+    """The pin as it becomes: none, or the zone in which the server is. A server on its way is left as it is."""
+    if zone == server.availability_zone:
+        return {}
+    if server.task_state is not None:
+        raise Conflict(
+            f"Cannot 'update pinned availability zone' instance {server.uuid} while it is in task_state "
+            f"{server.task_state}"
+        )
+    if zone is not None and server.host is None:
+        raise Conflict(f"Instance {server.uuid} is not ready")
+    if zone is not None and zone != (own := zones_of(call, {server.host or ""}).of_host(server.host or "")):
+        raise Invalid(f"A server can be pinned only to the availability zone in which it is: {own}.")
+    return {"availability_zone": zone}
 
 
 def delete(call: Call) -> None:
@@ -160,8 +172,8 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         user_data=wanted.get("user_data"),
         config_drive=truth(wanted.get("config_drive", False)),
         tags=tuple(sorted(set(wanted.get("tags", ())))),
-        networks=_networks(wanted),
-        hints=_hints(call.body),
+        networks=_networks(call, wanted),
+        hints=hints_of(call.body.get("os:scheduler_hints") or call.body.get("OS-SCH-HNT:scheduler_hints") or {}),
         security_groups=_groups(call, wanted),
         disk_config=wanted.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=wanted.get("accessIPv4", ""),
@@ -169,6 +181,8 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         min_count=least,
         max_count=most,
         sees_private_flavors=call.is_admin,
+        disks=local_disks(wanted),
+        files=injected_files(call, wanted),
     )
 
 
@@ -203,22 +217,56 @@ def check_metadata(call: Call, metadata: Mapping[str, str]) -> None:
         raise QuotaExceeded(f"Maximum number of metadata items exceeds {most}")
 
 
-def _networks(wanted: dict[str, Any]) -> str | tuple[Mapping[str, Any], ...]:
-    """What to plug in. There is one network, and nobody chooses a port or an address in it yet."""
+def injected_files(call: Call, wanted: Mapping[str, Any]) -> tuple[Mapping[str, str], ...]:
+    """The files that the server is to find in their places. QuotaExceeded, in Nova's words, for too much."""
+    files: Sequence[Mapping[str, str]] = wanted.get("personality", ())
+    if not files:
+        return ()
+    limits = limits_of(call)
+    if _exceeds(len(files), limits["injected_files"]):
+        raise QuotaExceeded("Personality file limit exceeded")
+    for file in files:
+        if _exceeds(len(file["path"].encode()), most := limits["injected_file_path_bytes"]):
+            raise QuotaExceeded(f"Personality file path exceeds maximum {most}")
+        if _exceeds(len(b64decode(file["contents"])), most := limits["injected_file_content_bytes"]):
+            raise QuotaExceeded(f"Personality file content exceeds maximum {most}")
+    return tuple({"path": file["path"], "contents": file["contents"]} for file in files)
+
+
+def _exceeds(number: int, most: int) -> bool:
+    return 0 <= most < number
+
+
+def _networks(call: Call, wanted: dict[str, Any]) -> str | tuple[Mapping[str, Any], ...]:
+    """What to plug in: nothing, or the one network that there is, in which nobody chooses an address."""
     networks = wanted.get("networks", "auto")
     if isinstance(networks, str):
         return networks
+    for network in networks:
+        if (port := network.get("port")) is not None:
+            raise _unusable_port(call, port)
+        _check_network(network)
     if len(networks) > 1:
         raise NotSupported("Kilonova plugs a server into one network only.")
-    for network in networks:
-        chosen = sorted(key for key in ("fixed_ip", "port", "tag") if network.get(key))
-        if chosen:
-            raise NotSupported(f"Kilonova does not let anyone choose the {' and '.join(chosen)} of an interface yet.")
-        if "uuid" not in network:
-            raise Invalid("Bad networks format: a network needs a uuid.")
-        if network["uuid"] != FlatNetwork.id:
-            raise Invalid(f"Network {network['uuid']} could not be found.")
-    return tuple(networks)
+    return tuple(networks) or "auto"
+
+
+def _check_network(network: Mapping[str, Any]) -> None:
+    if "uuid" not in network:
+        raise Invalid("Bad networks format: network uuid is not in proper format (None)")
+    if not is_uuid(network["uuid"]):
+        raise Invalid(f"Bad networks format: network uuid is not in proper format ({network['uuid']})")
+    if network["uuid"] != FlatNetwork.id:
+        raise Invalid(f"Network {network['uuid']} could not be found.")
+    if network.get("fixed_ip"):
+        raise NotSupported("Kilonova gives every interface its address; nobody chooses one.")
+
+
+def _unusable_port(call: Call, port: str) -> KilonovaError:
+    """Why a port cannot be plugged in: those that there are belong to servers already."""
+    plugged = StoredPlugs(call.plane.database).list_plugged(call.caller.project_id)
+    taken = {FlatNetwork.port_id(each.uuid, place) for each in plugged for place in range(len(each.nics))}
+    return Conflict(f"Port {port} is still in use.") if port in taken else Invalid(f"Port {port} could not be found.")
 
 
 def _groups(call: Call, wanted: dict[str, Any]) -> tuple[str, ...]:
@@ -230,9 +278,8 @@ def _groups(call: Call, wanted: dict[str, Any]) -> tuple[str, ...]:
     return (_DEFAULT_GROUP,)
 
 
-def _hints(body: dict[str, Any]) -> dict[str, list[Any]]:
+def hints_of(hints: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The scheduler hints; every value is a list, as the view shows them (contract §6.3)."""
-    hints = body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {}
     return {key: value if isinstance(value, list) else [value] for key, value in json.loads(json.dumps(hints)).items()}
 
 

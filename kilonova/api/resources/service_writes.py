@@ -12,7 +12,7 @@ from kilonova.api.schemas.types import MOST, truth
 from kilonova.api.schemas.validation import is_uuid
 from kilonova.domain.errors import Conflict, Invalid, NotFound
 from kilonova.domain.model import Service
-from kilonova.store import aggregates, fleet
+from kilonova.store import aggregates, fleet, moves
 from kilonova.store.database import Connection
 from kilonova.store.fleet import ServiceValues
 from kilonova.wire.version import Versioned
@@ -71,6 +71,7 @@ def act(call: Call) -> dict[str, Any]:
         service = fleet.find_service(tx.connection, binary, host)
         if service is None:
             raise NotFound(f"Host '{host}' is not mapped to any cell")
+        _check_cleared(tx.connection, host, values)
         fleet.change_service(tx, service.uuid, request=call.request, **values)
     return {"service": {"host": host, "binary": binary, **told}}
 
@@ -81,8 +82,19 @@ def update(call: Call) -> Shown:
     with call.plane.database.transaction() as tx:
         service = fleet.get_service(tx.connection, uuid)
         _check_binary(service.binary)
-        changed = fleet.change_service(tx, uuid, request=call.request, **_wanted(call.body))
+        values = _wanted(call.body)
+        _check_cleared(tx.connection, service.host, values)
+        changed = fleet.change_service(tx, uuid, request=call.request, **values)
     return Shown(record=changed, view=view_of(call))
+
+
+def _check_cleared(connection: Connection, host: str, values: ServiceValues) -> None:
+    """Invalid for a host that is to count as up while it may still run what was evacuated from it (contract §1.4)."""
+    if values.get("forced_down") is False and moves.has_left_guests(connection, host):
+        raise Invalid(
+            f"Host {host} still has guests of servers that were evacuated from it; "
+            "start its compute service, which removes them, and try again."
+        )
 
 
 def delete_by_number(call: Call) -> None:

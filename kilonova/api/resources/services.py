@@ -18,9 +18,9 @@ _HIDDEN: Final = frozenset({"nova-osapi_compute", "nova-metadata"})
 
 
 def is_up(service: Service, call: Call) -> bool:
-    """Whether the service beat lately, by the control plane's clock."""
+    """Whether the service beat lately, by the control plane's clock as it was when the request came."""
     down = call.plane.settings.service_down_seconds
-    return service.is_up(call.plane.now(), service_down_seconds=down)
+    return service.is_up(call.request.received_at, service_down_seconds=down)
 
 
 def state_of(service: Service, call: Call) -> str:

@@ -32,6 +32,10 @@ UPDATE: Final = body(
 )
 ADD_HOST: Final = body(the({"add_host": the({"host": FQDN}, required=("host",))}, required=("add_host",)))
 REMOVE_HOST: Final = body(the({"remove_host": the({"host": FQDN}, required=("host",))}, required=("remove_host",)))
+_IMAGE: Final[Json] = the({"id": {"type": "string", "format": "uuid"}}, required=("id",))
+CACHE: Final = body(
+    the({"cache": {"type": "array", "minItems": 1, "uniqueItems": True, "items": _IMAGE}}, required=("cache",))
+)
 SET_METADATA: Final = body(
     the({"set_metadata": the({"metadata": _ITEMS}, required=("metadata",))}, required=("set_metadata",))
 )

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from kilonova.api.schemas.devices import LEGACY_DEVICES, devices
 from kilonova.api.schemas.types import (
     BOOLEAN,
     DATE_TIME,
@@ -41,15 +42,16 @@ _CERTIFICATES: Final = {
 }
 _FILES: Final = {
     "type": "array",
-    "items": the({"path": {"type": "string"}, "contents": {"type": "string", "format": "base64"}}),
+    "items": the(
+        {"path": {"type": "string"}, "contents": {"type": "string", "format": "base64"}}, required=("path", "contents")
+    ),
 }
-_GROUPS: Final = {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}}
-_DEVICES: Final = {"type": "array", "items": {"type": "object"}}
-_ZONE: Final = {"type": "string", "minLength": 1, "maxLength": 255}
+_GROUPS: Final = {"type": "array", "items": the({"name": NAME})}
 
 
 def _networks(*, tagged: bool, worded: bool) -> Json:
-    parts = {"fixed_ip": _FIXED_IP, "port": {"oneOf": [_ID, {"type": "null"}]}, "uuid": _ID}
+    network = _ID if worded else {"type": "string"}
+    parts = {"fixed_ip": _FIXED_IP, "port": {"oneOf": [_ID, {"type": "null"}]}, "uuid": network}
     if tagged:
         parts["tag"] = TAG
     listed: dict[str, Any] = {"type": "array", "items": the(parts)}
@@ -70,9 +72,13 @@ _CREATE: Final[tuple[Param, ...]] = (
     param("accessIPv4", _ADDRESS),
     param("accessIPv6", _ADDRESS_6),
     param("personality", _FILES, until="2.56"),
-    param("availability_zone", _ZONE),
-    param("block_device_mapping", _DEVICES),
-    param("block_device_mapping_v2", _DEVICES),
+    param("availability_zone", NAME),
+    param("block_device_mapping", LEGACY_DEVICES),
+    param("block_device_mapping_v2", devices(tagged=False, typed=False), until="2.31"),
+    param("block_device_mapping_v2", devices(tagged=True, typed=False), since="2.32", until="2.32"),
+    param("block_device_mapping_v2", devices(tagged=False, typed=False), since="2.33", until="2.41"),
+    param("block_device_mapping_v2", devices(tagged=True, typed=False), since="2.42", until="2.66"),
+    param("block_device_mapping_v2", devices(tagged=True, typed=True), since="2.67"),
     param("config_drive", BOOLEAN),
     param("key_name", NAME),
     param("min_count", POSITIVE),
@@ -88,7 +94,7 @@ _CREATE: Final[tuple[Param, ...]] = (
     param("hostname", HOSTNAME, since="2.90", until="2.93"),
     param("hostname", FQDN, since="2.94"),
 )
-_HINTS: Final = {
+HINTS: Final = {
     "type": "object",
     "properties": {
         "group": _ID,
@@ -102,6 +108,7 @@ _HINTS: Final = {
     },
     "additionalProperties": True,
 }
+"""What a caller may wish of the scheduler; whatever nobody knows is let be."""
 _NETWORKS_REQUIRED_SINCE: Final = Microversion(2, 37)
 
 
@@ -117,7 +124,7 @@ def _edges(fields: tuple[Param, ...]) -> list[Microversion]:
 def _create_at(version: Microversion) -> Schema:
     required = ("name", "flavorRef") + (("networks",) if version >= _NETWORKS_REQUIRED_SINCE else ())
     server = the(_at(_CREATE, version), required=required)
-    hints = {"os:scheduler_hints": _HINTS, "OS-SCH-HNT:scheduler_hints": _HINTS}
+    hints = {"os:scheduler_hints": HINTS, "OS-SCH-HNT:scheduler_hints": HINTS}
     return Schema(the({"server": server, **hints}, required=("server",)))
 
 
@@ -133,6 +140,7 @@ _UPDATE: Final[tuple[Param, ...]] = (
     param("description", DESCRIPTION, since="2.19"),
     param("hostname", HOSTNAME, since="2.90", until="2.93"),
     param("hostname", FQDN, since="2.94"),
+    param("pinned_availability_zone", {**NAME, "type": ["string", "null"]}, since="2.104"),
 )
 
 UPDATE: Final[Versioned[Schema | None]] = Versioned(
@@ -233,8 +241,26 @@ CONSOLE_OUTPUT: Final = action(
     "os-getConsoleOutput",
     the({"length": {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]{1,9}$", "minimum": -1}}),
 )
+CREATE_IMAGE: Final = action("createImage", the({"name": NAME, "metadata": METADATA}, required=("name",)))
+CREATE_BACKUP: Final = action(
+    "createBackup",
+    the(
+        {"name": NAME, "backup_type": {"type": "string"}, "rotation": NON_NEGATIVE, "metadata": METADATA},
+        required=("name", "backup_type", "rotation"),
+    ),
+)
 NULL_ACTIONS: Final = frozenset({"trigger_crash_dump"})
 """Actions whose value must be null. Others are documented so, but Nova takes anything, and clients send ``{}``."""
+
+
+RESIZE: Final = action(
+    "resize", the({"flavorRef": FLAVOR_REF, "OS-DCF:diskConfig": DISK_CONFIG}, required=("flavorRef",))
+)
+_TO_HOST: Final = the({"host": NAME}, required=("host",))
+MIGRATE: Final[Versioned[Schema | None]] = Versioned(
+    ("2.1", Schema(action("migrate", {}))),
+    ("2.56", Schema(action("migrate", {"oneOf": [_NULL, _TO_HOST]}))),
+)
 
 
 _FIXED: Final[dict[str, Json]] = {
@@ -242,13 +268,60 @@ _FIXED: Final[dict[str, Json]] = {
     "os-resetState": RESET_STATE,
     "changePassword": CHANGE_PASSWORD,
     "rescue": RESCUE,
+    "createImage": CREATE_IMAGE,
+    "createBackup": CREATE_BACKUP,
+    "resize": RESIZE,
+}
+_HOST_OR_NONE: Final[Json] = {**NAME, "type": ["string", "null"]}
+_FORCE: Final = {"force": BOOLEAN}
+
+
+def _live(block: Json, required: tuple[str, ...], more: Json) -> Schema:
+    wanted = the({"block_migration": block, "host": _HOST_OR_NONE, **more}, required=(*required, "host"))
+    return Schema(action("os-migrateLive", wanted))
+
+
+_BLOCK_AUTO: Final[Json] = {"oneOf": [BOOLEAN, {"type": "string", "enum": ["auto"]}]}
+_OVER: Final = {"disk_over_commit": BOOLEAN}
+LIVE_MIGRATE: Final[Versioned[Schema | None]] = Versioned(
+    ("2.1", _live(BOOLEAN, ("block_migration", "disk_over_commit"), _OVER)),
+    ("2.25", _live(_BLOCK_AUTO, ("block_migration",), {})),
+    ("2.30", _live(_BLOCK_AUTO, ("block_migration",), _FORCE)),
+    ("2.68", _live(_BLOCK_AUTO, ("block_migration",), {})),
+)
+_PASSWORD: Final = {"adminPass": {"type": "string"}}
+_EVACUATED: Final = {"host": NAME, **_PASSWORD}
+EVACUATE: Final[Versioned[Schema | None]] = Versioned(
+    (
+        "2.1",
+        Schema(action("evacuate", the({**_EVACUATED, "onSharedStorage": BOOLEAN}, required=("onSharedStorage",)))),
+    ),
+    ("2.14", Schema(action("evacuate", the(_EVACUATED)))),
+    ("2.29", Schema(action("evacuate", the({**_EVACUATED, **_FORCE})))),
+    ("2.68", Schema(action("evacuate", the(_EVACUATED)))),
+)
+
+_ZONE: Final = {"availability_zone": NAME}
+_ZONE_OR_NONE: Final = {"availability_zone": {**NAME, "type": ["string", "null"]}}
+UNSHELVE: Final[Versioned[Schema | None]] = Versioned(
+    ("2.1", Schema(action("unshelve", {}))),
+    ("2.77", Schema(action("unshelve", {"oneOf": [_NULL, the(_ZONE, required=("availability_zone",))]}))),
+    ("2.91", Schema(action("unshelve", {"oneOf": [_NULL, the({**_ZONE_OR_NONE, "host": FQDN})]}))),
+)
+
+_VERSIONED: Final[dict[str, Versioned[Schema | None]]] = {
+    "rebuild": REBUILD,
+    "migrate": MIGRATE,
+    "os-migrateLive": LIVE_MIGRATE,
+    "evacuate": EVACUATE,
+    "unshelve": UNSHELVE,
 }
 
 
 def of_action(key: str) -> Versioned[Schema | None]:
     """The schema of an action by its key."""
-    if key == "rebuild":
-        return REBUILD
+    if key in _VERSIONED:
+        return _VERSIONED[key]
     if key in _FIXED:
         return Versioned(("2.1", Schema(_FIXED[key])))
     if key in NULL_ACTIONS:

@@ -13,17 +13,25 @@ from kilonova.api.front import Front
 from kilonova.api.state import StateApi
 from kilonova.bus.memory import MemoryBus
 from kilonova.domain.changes import Change
-from kilonova.domain.errors import Forbidden, Unauthenticated
+from kilonova.domain.diagnostics import Diagnostics
+from kilonova.domain.errors import Conflict, Forbidden, Unauthenticated
 from kilonova.domain.images import Image, ImageQuery, ImageStatus
 from kilonova.domain.model import Instance, Instant, Request, after
 from kilonova.domain.operations import Operation
+from kilonova.domain.snapshots import ImageOrder
 from kilonova.domain.states import PowerState, VmState
 from kilonova.identity.caller import Caller, implied
-from kilonova.services.preparing import Preparation
+from kilonova.services.audience import Audience
+from kilonova.services.choosing import Chooser
+from kilonova.services.external import External, ExternalEvent
+from kilonova.services.feed import Feed
+from kilonova.services.monitor import Around, Monitor
+from kilonova.services.preparing import HostFacts, Preparation
 from kilonova.services.safe import Safe
 from kilonova.services.servers import ServerOrder, Servers, ServerUpdate
 from kilonova.services.settings import PlaneSettings, QuotaSettings, ServiceSettings
-from kilonova.store import changes, fleet, instances
+from kilonova.sinks.kinds import SinkKinds
+from kilonova.store import aggregates, changes, fleet, instances
 from kilonova.store.database import Database
 from kilonova.store.flavors import seed_flavors
 
@@ -66,7 +74,8 @@ class OneImage:
     """An image service with a single public image, which administrators change."""
 
     def __init__(self) -> None:
-        self.image: Image | None = Image(
+        self.ordered: list[ImageOrder] = []
+        self._base = Image(
             id=IMAGE_ID,
             name="tiny",
             status=ImageStatus.ACTIVE,
@@ -79,6 +88,7 @@ class OneImage:
             size=512,
             properties_json='{"hw_disk_bus": "virtio", "os_distro": "cirros"}',
         )
+        self.image: Image | None = self._base
 
     def find_image(self, image_id: str, *, project_id: str | None) -> Image | None:
         """The image, to whoever asks for it."""
@@ -100,6 +110,18 @@ class OneImage:
         self.image = replace(image, properties_json=json.dumps(merged))
         return self.image
 
+    def check_order(self, order: ImageOrder) -> None:
+        """Whatever it is called, it may be made."""
+
+    def queue_image(self, order: ImageOrder) -> Image:
+        """Remember what was ordered."""
+        self.ordered.append(order)
+        return replace(self._base, id=order.image_id, status=ImageStatus.QUEUED)
+
+    def discard(self, image_id: str, *, unfinished_only: bool) -> None:
+        """Forget what was ordered."""
+        self.ordered = [order for order in self.ordered if order.image_id != image_id]
+
     def _changeable(self, viewer: Caller) -> Image:
         if not viewer.is_admin or self.image is None:
             raise Forbidden("This image is not yours.")
@@ -114,20 +136,48 @@ class QuietPlane:
         self.settings = settings
         self.at = BEGINNING
         self.bus = MemoryBus()
+        self.audience = Audience(self.bus, settings.feed)
+        self.feed = Feed(database, lambda: self.at, SinkKinds(Path("/nowhere")), look_again=lambda: None)
         self.gallery = OneImage()
         self.unable: frozenset[str] = frozenset()
         """Operations that no host's driver does."""
         preparation = Preparation(
-            database, self.gallery, Safe(), is_able=lambda _, operation: operation.name not in self.unable
+            database,
+            self.gallery,
+            Safe(),
+            hosts=HostFacts(is_able=lambda _, operation: operation.name not in self.unable),
         )
         self.servers = Servers(
             database, self.bus, lambda: self.at, preparation, settings=ServiceSettings(), quota=quota
         )
+        self.chooser = Chooser(lambda: self.at, settings=ServiceSettings())
         self.console = "booted\n"
+        self.diagnostics: Diagnostics | None = None
+        around = Around(gallery=self.gallery, failing=lambda: 0, heard=lambda: 0, bus_trouble=self.bus.trouble)
+        self._monitor = Monitor(database, lambda: self.at, around, watch=ServiceSettings().watch)
+
+    def diagnose(self, instance: Instance) -> Diagnostics | None:
+        if instance.host is None:
+            raise Conflict(f"Instance {instance.uuid} is not ready")
+        return self.diagnostics
+
+    def audit(self, *, steps: int) -> bool:
+        return False
 
     def is_project(self, project_id: str) -> bool:
         """Nobody can tell here."""
         return True
+
+    def cache_images(self, request: Request, aggregate_id: int, image_ids: Sequence[str]) -> None:
+        """No host is here to fetch any; the aggregate has to be there."""
+        with self.database.read() as connection:
+            aggregates.get_aggregate(connection, aggregate_id)
+
+    @property
+    def monitor(self) -> Monitor:
+        """The real one; it counts what the test made so far."""
+        self._monitor.step()
+        return self._monitor
 
     @property
     def troubles(self) -> list[str]:
@@ -161,6 +211,10 @@ class QuietPlane:
         """The real use case."""
         return self.servers.update(request, instance, wanted)
 
+    def take_event(self, request: Request, event: ExternalEvent) -> int:
+        """The real use case."""
+        return External(self.database, self.now).take(request, event)
+
     def console_output(self, instance: Instance, *, lines: int | None) -> str:
         """What the test wrote there."""
         written = self.console.splitlines(keepends=True)
@@ -183,7 +237,15 @@ class ApiCloud:
         self.plane = QuietPlane(self.database, PlaneSettings(limits=quota.limits, **settings), quota)
         self.api = ComputeApi(self.plane, Tokens(), threads=2)
         self.state = StateApi(self.plane, Tokens(), threads=2)
-        front = Front({"/compute": self.api, "/state": self.state, "/healthz": self.state})
+        front = Front(
+            {
+                "/compute": self.api,
+                "/state": self.state,
+                "/healthz": self.state,
+                "/readyz": self.state,
+                "/metrics": self.state,
+            }
+        )
         self.http = TestClient(front, base_url="http://127.0.0.1:18774", raise_server_exceptions=False)
 
     def call(  # noqa: PLR0913  a request has this many parts

@@ -35,6 +35,7 @@ def test_hosts_are_the_services_that_are_enabled(cloud: ApiCloud) -> None:
         {"host_name": "cmp-1", "service": "compute", "zone": "nova"},
         {"host_name": "cmp-2", "service": "compute", "zone": "nova"},
     ]
+    assert len(cloud.get("/os-hosts?zone=")["hosts"]) == 2
     cloud.call("PUT", "/os-services/disable", {"host": "cmp-1", "binary": "nova-compute"})
     assert [host["host_name"] for host in cloud.get("/os-hosts")["hosts"]] == ["cmp-2"]
     assert cloud.get("/os-hosts?zone=mars") == {"hosts": []}

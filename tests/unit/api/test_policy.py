@@ -2,8 +2,10 @@
 
 import pytest
 
-from kilonova.api.policy import DEFAULTS, Policy, nobody
+from kilonova.api.policy import DEFAULTS, Policy
 from kilonova.domain.errors import Forbidden
+from tests.policy_table import GUARDS, MOUNTED, request_of
+from tests.policy_table import RULES as CONTRACT
 from tests.unit.api.cloud import DEMO, OTHER, Tokens
 
 RULES = {
@@ -51,10 +53,30 @@ def test_a_refusal_names_the_rule_in_novas_words() -> None:
 
 def test_an_operator_may_put_a_rule_in_place_of_a_default() -> None:
     caller = Tokens().authenticate(f"u:{DEMO}:admin")
-    assert not Policy({"os_compute_api:limits": nobody}).passes("os_compute_api:limits", caller)
-    assert DEFAULTS["os_compute_api:limits"] is not nobody
+    assert not Policy({"os_compute_api:limits": "!"}).passes("os_compute_api:limits", caller)
+    assert Policy().passes("os_compute_api:limits", caller)
+
+
+def test_an_operator_may_put_a_base_rule_in_place_of_a_default() -> None:
+    support = Tokens().authenticate(f"u:{OTHER}:support")
+    policy = Policy({"project_reader_or_admin": "rule:project_reader_api or rule:context_is_admin or role:support"})
+    assert policy.passes("os_compute_api:servers:show", support, project_id=DEMO)
+    assert not policy.passes("os_compute_api:servers:update", support, project_id=DEMO)
 
 
 def test_an_unknown_rule_is_a_mistake_and_not_a_permission() -> None:
     with pytest.raises(KeyError):
         Policy().passes("os_compute_api:nonsense", Tokens().authenticate(f"u:{DEMO}:admin"))
+
+
+def test_the_rules_are_those_of_the_contract() -> None:
+    assert set(DEFAULTS) == set(CONTRACT)
+
+
+def test_the_contract_says_who_may_ask_for_what_every_route_serves() -> None:
+    unsaid = {request_of(prefix, row) for prefix, row in MOUNTED} - set(GUARDS)
+    assert not unsaid, "a new route wants a line in tests/data/policies/routes.txt, out of the contract"
+
+
+def test_every_guarding_rule_has_a_default() -> None:
+    assert set(GUARDS.values()) <= {*CONTRACT, "token", "gone"}

@@ -3,10 +3,10 @@
 import pytest
 
 from kilonova.api.call import Call
+from kilonova.api.own import ROUTES as STATE_ROUTES
 from kilonova.api.policy import DEFAULTS
 from kilonova.api.resources import ROUTES
 from kilonova.api.routes import Route, Router, Target, route
-from kilonova.api.state import ROUTES as STATE_ROUTES
 from kilonova.domain.operations import OPERATIONS
 from kilonova.wire.version import MIN, NOVA_MAX, Microversion
 

@@ -97,7 +97,7 @@ def test_a_host_name_may_be_a_full_one_from_2_94_on(cloud: ApiCloud) -> None:
     [
         ({"flavorRef": "none-such"}, "Flavor none-such could not be found."),
         ({"imageRef": "00000000-0000-0000-0000-000000000000"}, "could not be found"),
-        ({"imageRef": ""}, "name an image to boot from"),
+        ({"imageRef": ""}, "Missing imageRef attribute"),
         ({"key_name": "mine"}, "Invalid key_name provided."),
         ({"min_count": 3, "max_count": 2}, "min_count must be <= max_count"),
         ({"availability_zone": "a:b:c:d"}, "Invalid availability zone"),
@@ -107,7 +107,7 @@ def test_what_cannot_be_is_refused(cloud: ApiCloud, change: dict[str, Any], text
     assert text in _complaint(_create(cloud, role="admin", **change))
 
 
-@pytest.mark.parametrize("key", ["personality", "block_device_mapping_v2"])
+@pytest.mark.parametrize("key", ["block_device_mapping", "block_device_mapping_v2"])
 def test_what_kilonova_does_not_do_is_said_and_not_ignored(cloud: ApiCloud, key: str) -> None:
     wanted: dict[str, Any] = {key: [{}]}
     assert _create(cloud, **wanted).status_code == 501
@@ -120,9 +120,10 @@ def test_what_kilonova_does_not_do_is_said_and_not_ignored(cloud: ApiCloud, key:
         ([{}], 400),
         ([{"uuid": FlatNetwork.id}], 202),
         ([{"uuid": IMAGE_ID}], 400),
-        ([{"port": IMAGE_ID}], 501),
+        ([{"port": IMAGE_ID}], 400),
+        ([{"uuid": "no uuid"}], 400),
         ([{"uuid": FlatNetwork.id, "fixed_ip": "10.0.0.9"}], 501),
-        ([{}, {}], 501),
+        ([{"uuid": FlatNetwork.id}, {"uuid": FlatNetwork.id}], 501),
     ],
 )
 def test_there_is_one_network_and_nothing_to_choose_in_it(cloud: ApiCloud, networks: Any, status: int) -> None:

@@ -233,3 +233,22 @@ def test_a_page_is_never_longer_than_the_operator_allows(cloud: ApiCloud, three:
     assert [server["name"] for server in page["servers"]] == ["c", "b"]
     assert "marker=" + three["b"] in page["servers_links"][0]["href"]
     assert DEMO not in page["servers_links"][0]["href"]
+
+
+def test_servers_are_found_by_the_zone_that_they_show(cloud: ApiCloud) -> None:
+    for host in ("cmp-1", "cmp-2"):
+        cloud.add_host(host)
+    body = {"aggregate": {"name": "a", "availability_zone": "east"}}
+    aggregate = cloud.call("POST", "/os-aggregates", body).json()["aggregate"]["id"]
+    cloud.call("POST", f"/os-aggregates/{aggregate}/action", {"add_host": {"host": "cmp-2"}})
+    cloud.boot("west1")
+    cloud.move(cloud.boot("east1"), host="cmp-2")
+    cloud.move(cloud.boot("east2", availability_zone="east"), host=None, vm_state=VmState.BUILDING)
+    for zone, names in (("nova", ["west1"]), ("east", ["east2", "east1"]), ("none", [])):
+        query = f"?availability_zone={zone}"
+        assert _names(cloud, query) == names
+        assert _names(cloud, query, role="member", version="2.83") == names
+        assert {each["OS-EXT-AZ:availability_zone"] for each in cloud.get("/servers/detail" + query)["servers"]} <= {
+            zone
+        }
+    assert len(_names(cloud, "?availability_zone=east", role="member", version="2.82")) == 3

@@ -30,7 +30,7 @@ SINCE = {
     "2.96": ["pinned_availability_zone"],
     "2.100": ["scheduler_hints"],
 }
-STEPS = ["2.1", "2.2", "2.8", *SINCE, "2.74", "2.75", "2.103"]
+STEPS = ["2.1", "2.2", "2.8", *SINCE, "2.74", "2.75", "2.104"]
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kilonova.domain.journal import JournalRow
 from kilonova.domain.model import Instant
 from kilonova.domain.states import VmState
 from kilonova.store import fleet, journal
@@ -28,7 +29,7 @@ def _service(cloud: ApiCloud, host: str = "cmp-1", version: str = "2.53") -> dic
     return dict(found)
 
 
-def _told(cloud: ApiCloud, kind: str = "service") -> list[journal.Entry]:
+def _told(cloud: ApiCloud, kind: str = "service") -> list[JournalRow]:
     journal.sequence(cloud.database)
     with cloud.database.read() as connection:
         return list(journal.list_entries(connection, after_seq=0, limit=100, kind=kind))

@@ -1,0 +1,20 @@
+"""Our own surface beside Nova's, one module a noun; ``ROUTES`` are all of its rows."""
+
+from typing import Final
+
+from kilonova.api.own import (
+    audits,
+    conditions,
+    counts,
+    decisions,
+    events,
+    faults,
+    fleet,
+    operations,
+    past,
+    sinks,
+    usage,
+)
+
+_EACH: Final = (conditions, decisions, operations, events, past, sinks, faults, usage, audits, counts, fleet)
+ROUTES: Final = tuple(row for each in _EACH for row in each.ROUTES)
