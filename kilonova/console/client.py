@@ -1,0 +1,169 @@
+"""A client of one cloud: signs in, finds the compute service, and asks it. Where it is a Kilonova, that too."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+
+from kilonova.console.accounts import Login
+from kilonova.console.errors import CloudError
+
+_SECONDS: Final = 30.0
+_COMPUTE: Final = "/compute"
+_VERSION: Final = "latest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who a login is, as the identity service says."""
+
+    user_id: str
+    project_id: str | None
+    project_name: str | None
+    roles: frozenset[str]
+
+
+class Client:
+    """Calls on behalf of one login. Signs in at the first call, and again where the token has run out."""
+
+    def __init__(self, login: Login, *, transport: httpx2.BaseTransport | None = None) -> None:
+        self._login = login
+        self._http = httpx2.Client(timeout=_SECONDS, verify=login.verify, transport=transport)
+        self._token: str | None = None
+        self._compute = ""
+        self._person: Person | None = None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def sign_in(self) -> Person:
+        """Sign in now, and say as whom. CloudError where that is refused."""
+        self._token = None
+        return self._ensure_token()
+
+    def compute(self, path: str, *, version: str = _VERSION, **query: Any) -> Any:
+        """What Nova's API answers at a path such as ``/servers/detail``, parsed. CloudError for a refusal."""
+        return self._call("GET", lambda: self._compute + path, query, None, version=version).json()
+
+    def state(self, path: str, *, method: str = "GET", body: Any = None, **query: Any) -> Any:
+        """What Kilonova's own surface answers at a path below ``/state/v1``, None for an empty answer.
+
+        CloudError where there is none.
+        """
+        reply = self._call(method, lambda: self._state_root() + path, query, body)
+        return reply.json() if reply.content else None
+
+    def state_text(self, path: str, **query: Any) -> str:
+        """The same, as it came."""
+        return self._call("GET", lambda: self._state_root() + path, query, None).text
+
+    def get_project(self, name: str) -> str:
+        """The id of a project by its name or id. CloudError where there is none, or several are called so."""
+        known = self.list_projects()
+        found = [id for id, called in known.items() if name in (id, called)]
+        if len(found) > 1:
+            raise CloudError(f"Several projects are called {name!r}; say which by its id.")
+        if not found:
+            raise CloudError(f"There is no project {name!r} that this login may see.")
+        return found[0]
+
+    def list_projects(self) -> dict[str, str]:
+        """Names by id, of all projects where the login may see them, else of those that it has a role on."""
+        for path in ("/projects", "/auth/projects"):
+            try:
+                answer = self._identity(path)
+            except CloudError as error:
+                if error.status != 403:
+                    raise
+            else:
+                return {each["id"]: each["name"] for each in answer["projects"]}
+        return {}
+
+    def _identity(self, path: str) -> Any:
+        return self._call("GET", lambda: self._login.auth_url + path, {}, None).json()
+
+    def _state_root(self) -> str:
+        parts = urlsplit(self._compute)
+        before, found, _ = parts.path.partition(_COMPUTE)
+        if not found:
+            raise CloudError("This cloud is no Kilonova: it has no /state/v1.")
+        return f"{parts.scheme}://{parts.netloc}{before}/state/v1"
+
+    def _call(
+        self, method: str, url: Callable[[], str], query: Mapping[str, Any], body: Any, *, version: str = _VERSION
+    ) -> httpx2.Response:
+        """Ask; ``url`` is called once the catalogue is known. Signs in anew where the token has run out."""
+        self._ensure_token()
+        params = {name: value for name, value in query.items() if value is not None}
+        how: dict[str, Any] = {"params": params, "json": body}
+        reply = self._send(method, url(), version, how)
+        if reply.status_code == 401:
+            self._token = None
+            self._ensure_token()
+            reply = self._send(method, url(), version, how)
+        if reply.is_error:
+            raise CloudError(_told(reply), status=reply.status_code)
+        return reply
+
+    def _send(self, method: str, url: str, version: str, how: dict[str, Any]) -> httpx2.Response:
+        headers = {"X-Auth-Token": self._token or "", "OpenStack-API-Version": f"compute {version}"}
+        return self._ask(method, url, headers=headers, **how)
+
+    def _ensure_token(self) -> Person:
+        if self._token is not None and self._person is not None:
+            return self._person
+        reply = self._ask("POST", f"{self._login.auth_url}/auth/tokens", json={"auth": _auth(self._login)})
+        if reply.is_error:
+            raise CloudError(f"Signing in failed: {_told(reply)}", status=reply.status_code)
+        token = reply.json()["token"]
+        self._compute = _endpoint(token.get("catalog") or [], self._login)
+        project = token.get("project") or {}
+        self._token = reply.headers["X-Subject-Token"]
+        self._person = Person(
+            user_id=token["user"]["id"],
+            project_id=project.get("id"),
+            project_name=project.get("name"),
+            roles=frozenset(role["name"] for role in token.get("roles", [])),
+        )
+        return self._person
+
+    def _ask(self, method: str, url: str, **how: Any) -> httpx2.Response:
+        try:
+            return self._http.request(method, url, **how)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise CloudError(f"{url} does not answer: {error}") from error
+
+
+def _auth(login: Login) -> dict[str, Any]:
+    user = {"name": login.username, "password": login.password, "domain": {"name": login.user_domain_name}}
+    auth: dict[str, Any] = {"identity": {"methods": ["password"], "password": {"user": user}}}
+    if login.project_id:
+        auth["scope"] = {"project": {"id": login.project_id}}
+    elif login.project_name:
+        auth["scope"] = {"project": {"name": login.project_name, "domain": {"name": login.project_domain_name}}}
+    return auth
+
+
+def _endpoint(catalog: list[dict[str, Any]], login: Login) -> str:
+    for service in catalog:
+        if service.get("type") != "compute":
+            continue
+        for endpoint in service.get("endpoints", []):
+            is_ours = login.region_name in (None, endpoint.get("region"), endpoint.get("region_id"))
+            if endpoint.get("interface") == login.interface and is_ours:
+                return str(endpoint["url"]).rstrip("/")
+    raise CloudError("The catalogue has no compute service for this login; is a project named?")
+
+
+def _told(reply: httpx2.Response) -> str:
+    """The message of an error body, whatever its key is."""
+    try:
+        document = reply.json()
+    except ValueError:
+        return f"HTTP {reply.status_code}"
+    faults = document.values() if isinstance(document, dict) else ()
+    texts = [fault["message"] for fault in faults if isinstance(fault, dict) and "message" in fault]
+    return str(texts[0]) if texts else f"HTTP {reply.status_code}"
