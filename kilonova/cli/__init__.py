@@ -7,11 +7,21 @@ from typing import Any
 import click
 
 from kilonova import __version__
+from kilonova.console.errors import CloudError
 from kilonova.domain.errors import KilonovaError
 
 _COMMANDS = {
     "up": ("kilonova.cli.up", "Start a cloud on this machine."),
     "db": ("kilonova.cli.db", "Look after the database."),
+    "status": ("kilonova.cli.status", "Say whether the cloud is well."),
+    "timeline": ("kilonova.cli.timeline", "Tell what happened to a server."),
+    "explain": ("kilonova.cli.explain", "Say why a server is as it is, and what to do."),
+    "failures": ("kilonova.cli.failures", "Group what went wrong by its cause."),
+    "usage": ("kilonova.cli.usage", "Say what projects used."),
+    "audit": ("kilonova.cli.audit", "Tell usage period by period, and prove that all of it was told."),
+    "policy": ("kilonova.cli.policy", "Tell who may do what."),
+    "feed": ("kilonova.cli.feed", "Look after the sinks that are told what happens."),
+    "relay": ("kilonova.cli.relay", "Carry the journal to the sinks, in a process of its own."),
     "image": ("kilonova.cli.image", "Build the guest images that belong to Kilonova."),
 }
 
@@ -43,6 +53,6 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; what cannot work ends with one line on stderr and status 1."""
     try:
         return kilonova.main(args=arguments, prog_name="kilonova")
-    except KilonovaError as error:
+    except (KilonovaError, CloudError) as error:
         click.echo(f"kilonova: {error.message}", err=True)
         sys.exit(1)

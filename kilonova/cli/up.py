@@ -27,6 +27,8 @@ from kilonova.domain.errors import Unusable
 @click.option("--listen", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8774).")
 @click.option("--simulate-hosts", type=click.IntRange(min=1), help="Hosts of the simulated driver (default 1).")
+@click.option("--simulate-nodes", type=click.IntRange(min=1), help="Nodes of each simulated host (default 1).")
+@click.option("--scenario", type=click.Path(path_type=Path), help="What goes wrong on simulated hosts (YAML).")
 @click.option("--config-file", "files", type=click.Path(path_type=Path), multiple=True, help="Settings (TOML).")
 @click.option("--debug", is_flag=True, help="Log more, and to the terminal too.")
 def command(*, files: tuple[Path, ...], debug: bool, **wanted: object) -> None:
@@ -51,9 +53,17 @@ def command(*, files: tuple[Path, ...], debug: bool, **wanted: object) -> None:
         base = f"http://{_shown(settings.kilonova.listen)}:{listener.getsockname()[1]}"
         access = _first_start(cloud, base)
         cloud.plane.start()
-        _serve(cloud, listener, lambda: _tell(cloud, base, access, seconds=time.monotonic() - began))
+        _serve(cloud, base, listener, lambda: _tell(cloud, base, access, seconds=time.monotonic() - began))
         click.echo("Stopping …", err=True)
+        _drain(cloud)
     click.echo("Stopped. Servers that were running still are; the next start finds them.", err=True)
+
+
+def _drain(cloud: Cloud) -> None:
+    """Let end what is in hand, for as long as the settings allow; who asks once more does not wait for it."""
+    seconds = cloud.settings.DEFAULT.graceful_shutdown_timeout
+    if not cloud.plane.drain(seconds=seconds, tell=lambda text: click.echo(f"{text} …", err=True)):
+        click.echo("What did not end is handed back, and goes on at the next start.", err=True)
 
 
 def _bound(address: str, port: int) -> socket.socket:
@@ -101,6 +111,7 @@ def _tell(cloud: Cloud, base: str, access: Access, *, seconds: float) -> None:
         f"  identity   {base}/identity/v3",
         f"  images     {base}/image/v2",
         f"  network    {base}/network/v2.0",
+        f"  console    {base}/console/",
         f"  driver     {cloud.driver_name}: {cloud.driver_reason}",
         f"  state      {cloud.state_dir}",
     ]
@@ -113,7 +124,7 @@ def _tell(cloud: Cloud, base: str, access: Access, *, seconds: float) -> None:
     sys.stdout.flush()
 
 
-def _serve(cloud: Cloud, listener: socket.socket, tell: Callable[[], None]) -> None:
+def _serve(cloud: Cloud, base: str, listener: socket.socket, tell: Callable[[], None]) -> None:
     """Serve until a signal comes; ``tell`` is called once the first request would be answered."""
     import uvicorn
 
@@ -122,8 +133,12 @@ def _serve(cloud: Cloud, listener: socket.socket, tell: Callable[[], None]) -> N
             await super().startup(sockets)
             tell()
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            cloud.plane.audience.dismiss()
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
-        application(cloud),
+        application(cloud, base=base),
         loop="uvloop",
         http="httptools",
         ws="none",

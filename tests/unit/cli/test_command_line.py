@@ -26,7 +26,7 @@ def test_help_lists_every_command_with_its_meaning(capsys: pytest.CaptureFixture
     assert "Start a cloud on this machine." in out
 
 
-@pytest.mark.parametrize("command", ["up", "db", "image"])
+@pytest.mark.parametrize("command", ["up", "db", "image", "policy"])
 def test_every_command_tells_what_it_takes(capsys: pytest.CaptureFixture[str], command: str) -> None:
     status, out, _ = _ran(capsys, command, "-h")
     assert status == 0
@@ -99,3 +99,25 @@ def test_a_file_that_cannot_be_written_ends_with_one_line(
     assert status == 1
     assert err.startswith(f"kilonova: {tmp_path / where} cannot be written: ")
     assert err.count("\n") == 1
+
+
+def test_the_rules_in_force_are_listed_with_the_defaults_they_replace(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text('"os_compute_api:limits": "role:reader"\n')
+    status, out, _ = _ran(capsys, "policy", "list", "--policy-file", str(file))
+    assert status == 0
+    assert '"os_compute_api:limits": "role:reader"  # by default: @\n' in out
+    assert '"os_compute_api:servers:update": "rule:project_member_or_admin"\n' in out
+    assert _ran(capsys, "policy", "list", "--policy-file", str(file), "--own")[1].count("\n") == 1
+
+
+def test_a_policy_file_that_makes_no_sense_ends_with_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text('"os_compute_api:limits": "reader"\n')
+    status, _, told = _ran(capsys, "policy", "list", "--policy-file", str(file))
+    assert status == 1
+    assert told.startswith(f"kilonova: In the policy file {file}, line 1, the rule os_compute_api:limits has 'reader'")

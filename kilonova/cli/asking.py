@@ -1,0 +1,74 @@
+"""What the commands that ask a cloud have in common: which cloud, and how the answer is written."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from kilonova.console.accounts import find_login
+from kilonova.console.client import Client
+
+_ENDLESS: Final = 10_000
+FORMATS: Final = ("table", "json", "yaml", "csv")
+
+
+def asking(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--os-cloud`` and ``-f``; they reach it as ``os_cloud`` and ``form``."""
+    form = click.option("-f", "--format", "form", type=click.Choice(FORMATS), default="table", help="How to write it.")
+    cloud = click.option("--os-cloud", help="Which cloud of clouds.yaml; $OS_CLOUD, or this machine's own.")
+    return cloud(form(command))
+
+
+def connected(os_cloud: str | None) -> Client:
+    """A client of the cloud that is meant."""
+    return Client(find_login(os_cloud))
+
+
+def write(form: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as a table for people, or as data for programs; ``names`` are the columns and their order."""
+    chosen = [{name: row.get(name) for name in names} for row in rows]
+    match form:
+        case "json":
+            click.echo(json.dumps(chosen, indent=2))
+        case "yaml":
+            import yaml
+
+            click.echo(yaml.safe_dump(chosen, sort_keys=False), nl=False)
+        case "csv":
+            click.echo(_csv(names, chosen), nl=False)
+        case _:
+            _table(names, chosen)
+
+
+def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    table = csv.DictWriter(text, names, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def _table(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_edge=False, header_style="bold")
+    for name in names:
+        is_number = bool(rows) and all(isinstance(row[name], (int, float)) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if is_number else "left")
+    for row in rows:
+        # As text, never as markup: names of servers and flavors are their makers' to choose.
+        table.add_row(*(Text(_cell(row[name])) for name in names))
+    # In a pipe nobody has a width, and nothing must be cut.
+    console = Console()
+    (console if console.is_terminal else Console(width=_ENDLESS)).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,18 @@
+"""``kilonova failures``: what went wrong, by cause."""
+
+import click
+
+from kilonova.cli.asking import asking, connected, write
+from kilonova.console import board
+
+
+@click.command(name="failures")
+@asking
+@click.option("--own", is_flag=True, help="Only the servers of the own project.")
+def command(*, os_cloud: str | None, form: str, own: bool) -> None:
+    """Group the servers that are in error by what their fault says, the largest group first."""
+    client = connected(os_cloud)
+    person = client.sign_in()
+    groups = board.list_failures(client, all_projects="admin" in person.roles and not own)
+    rows = [{**group, "servers": " ".join(str(each["name"]) for each in group["servers"][:10])} for group in groups]
+    write(form, ("count", "message", "servers"), rows)

@@ -1,0 +1,27 @@
+"""``kilonova status``: whether the cloud is well."""
+
+import sys
+
+import click
+
+from kilonova.cli.asking import asking, connected, write
+from kilonova.console import board
+
+
+@click.command(name="status")
+@asking
+@click.option("--own", is_flag=True, help="Only the servers of the own project.")
+def command(*, os_cloud: str | None, form: str, own: bool) -> None:
+    """Say whether the cloud is well: services, servers by status, capacity.
+
+    Ends with status 2 where a service is down, 1 where a server is in error, 0 else.
+    """
+    client = connected(os_cloud)
+    person = client.sign_in()
+    found = board.overview(client, all_projects="admin" in person.roles and not own)
+    rows = [{"what": f"servers {status}", "is": count} for status, count in found.statuses]
+    rows += [{"what": f"{bar.name} taken", "is": f"{bar.used:,.0f} of {bar.total:,.0f}"} for bar in found.capacity]
+    rows += [{"what": f"{each['binary']} on {each['host']}", "is": each["state"]} for each in found.services]
+    rows += [{"what": f"failed: {message}", "is": count} for message, count in found.failures]
+    write(form, ("what", "is"), rows)
+    sys.exit({"good": 0, "wait": 1, "bad": 2}[found.verdict])

@@ -1,0 +1,34 @@
+"""``kilonova timeline``: what happened to a server, in order."""
+
+import click
+
+from kilonova.cli.asking import asking, connected, write
+from kilonova.console import board
+
+_COLUMNS = ("started", "what", "step", "host", "seconds", "result", "request_id")
+
+
+@click.command(name="timeline")
+@asking
+@click.argument("server")
+def command(*, os_cloud: str | None, form: str, server: str) -> None:
+    """Tell what happened to SERVER (its id or name): every request and each of its steps, the latest request first."""
+    client = connected(os_cloud)
+    story = board.server_story(client, board.get_server_id(client, server))
+    rows = []
+    for entry in story.timeline:
+        same = {"what": entry.action, "request_id": entry.request_id}
+        started = entry.started_at.isoformat(timespec="seconds")
+        rows.append({**same, "started": started, "seconds": entry.seconds, "result": entry.outcome})
+        rows += [
+            {
+                **same,
+                "started": step.started_at.isoformat(timespec="seconds"),
+                "step": step.name,
+                "host": step.host,
+                "seconds": step.seconds,
+                "result": step.result or "open",
+            }
+            for step in entry.steps
+        ]
+    write(form, _COLUMNS, rows)
