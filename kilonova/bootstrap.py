@@ -4,43 +4,63 @@ Nothing else in Kilonova knows the shape that it runs in (design §1.8).
 """
 
 import fcntl
-import os
+import logging
+import secrets
+import shutil
 import socket
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+from uuid import uuid4
 
 from kilonova.api.front import Application, Front
+from kilonova.api.policy import Policy
+from kilonova.api.policy_file import policy_in_force
+from kilonova.api.proxied import BehindProxy
+from kilonova.bootstrap_feed import FeedGround, build_feed, build_relay
+from kilonova.bootstrap_place import open_database, open_state_dir, present
 from kilonova.bus import SEQUENCER, Bus
 from kilonova.bus.memory import MemoryBus
 from kilonova.config import Settings
-from kilonova.domain.errors import NotFound, SettingsUnusable, Unusable
-from kilonova.domain.images import Image, ImageQuery
-from kilonova.domain.model import Clock, Instant
+from kilonova.domain.audit import parse_cycle
+from kilonova.domain.errors import SettingsUnusable, Unusable
+from kilonova.domain.model import SECOND, Clock
 from kilonova.drivers.choice import choose
 from kilonova.drivers.protocol import Driver
 from kilonova.identity.embedded import EmbeddedIdentity
 from kilonova.identity.first_start import DEFAULT_DOMAIN, bootstrap_identity
 from kilonova.images.embedded import EmbeddedImages, OfferedImage
-from kilonova.images.seam import Viewer
-from kilonova.images.wishes import Wish
+from kilonova.images.source import ImageSource
 from kilonova.network.embedded import FlatNetwork
-from kilonova.services.compute import Agent
+from kilonova.services.audit import Auditor
+from kilonova.services.choosing import rules_of
+from kilonova.services.compute import Agent, Person
 from kilonova.services.conductor import Conductor
+from kilonova.services.crew import Crew
+from kilonova.services.deadlines import deadlines_of
 from kilonova.services.driver_calls import DriverCalls
+from kilonova.services.feed import Feed
 from kilonova.services.loop import Loop
 from kilonova.services.plane import Plane, PlaneParts
-from kilonova.services.retention import Retention
+from kilonova.services.relay import Relay
+from kilonova.services.retention import Keeping, Retention
 from kilonova.services.safe import Safe
-from kilonova.services.settings import PlaneSettings, check_leases
+from kilonova.services.settings import PlaneSettings, check_heartbeats, check_leases
+from kilonova.services.silence import make_mortal
 from kilonova.store.database import Database
 from kilonova.store.flavors import seed_flavors
 from kilonova.store.identity import StoredIdentity
 from kilonova.store.images import StoredImages
 
+_log = logging.getLogger(__name__)
 _HOUR_SECONDS = 3600.0
+_PLAY_SECONDS = 0.25
+_MINUTE_SECONDS = 60.0
+_MOST_AT_ONCE = 64
+"""Operations that are carried out at the same time by all agents of a process."""
+
+__all__ = ["Cloud", "application", "build", "build_relay", "open_database", "open_state_dir", "upgrade_database"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +75,9 @@ class Cloud:
     plane: Plane
     driver_name: str
     driver_reason: str
+    policy: Policy
+    doubts: tuple[str, ...]
+    """Sentences about settings that may be mistakes."""
     lock: IO[str]
     """Held as long as the cloud is: one process a state directory."""
 
@@ -79,24 +102,24 @@ class Cloud:
             seed_flavors(tx, self.plane.now())
 
 
-def present() -> Instant:
-    """The machine's time."""
-    return Instant(time.time_ns() // 1000)
-
-
 def build(settings: Settings, *, clock: Clock = present) -> Cloud:
     """Put the embedded shape together: database opened and current, driver chosen, nothing running.
 
     Raises ``Unusable`` or ``HypervisorUnavailable`` with one sentence for whoever started the process.
     """
+    settings = replace(settings, DEFAULT=check_heartbeats(settings.DEFAULT))
     check_leases(settings.DEFAULT)
+    policy, doubts = policy_in_force(settings.oslo_policy)
     choice = choose(settings.kilonova.driver)
+    if settings.kilonova.scenario and choice.driver_name != "simulated":
+        raise SettingsUnusable("Only the simulated driver plays a scenario: start with --driver simulated.")
     state_dir = open_state_dir(settings)
     settings = replace(settings, DEFAULT=replace(settings.DEFAULT, host=_host(settings, state_dir)))
     lock = _only_one(state_dir)
     database = open_database(settings)
     bus = MemoryBus()
     database.on_journal = lambda: bus.prod(SEQUENCER)
+    database.deadlines = deadlines_of(settings.DEFAULT)
     images = EmbeddedImages(
         StoredImages(database), state_dir / "images", clock=clock, most_bytes=settings.image.image_size_cap
     )
@@ -108,6 +131,7 @@ def build(settings: Settings, *, clock: Clock = present) -> Cloud:
         clock=clock,
         identity=EmbeddedIdentity(StoredIdentity(database), clock=clock, token_seconds=settings.token.expiration),
         images=images,
+        scratch=_emptied(state_dir / "scratch"),
     )
     return Cloud(
         settings=settings,
@@ -118,6 +142,8 @@ def build(settings: Settings, *, clock: Clock = present) -> Cloud:
         plane=_plane(ground, _drivers(choice.driver_name, settings, state_dir)),
         driver_name=choice.driver_name,
         driver_reason=choice.reason,
+        policy=policy,
+        doubts=doubts,
         lock=lock,
     )
 
@@ -132,10 +158,16 @@ class _Ground:
     clock: Clock
     identity: EmbeddedIdentity
     images: EmbeddedImages
+    scratch: Path
+    """For what is on its way, and of no use to anybody once this process has ended."""
 
 
-def application(cloud: Cloud) -> Application:
-    """Everything that the cloud serves over HTTP, as one ASGI application."""
+def application(cloud: Cloud, *, base: str | None = None) -> Application:
+    """Everything that the cloud serves over HTTP, as one ASGI application.
+
+    ``base`` is the address at which it can be reached from here; without it there is no console, which asks the cloud
+    as any other client does.
+    """
     from kilonova.api.app import ComputeApi
     from kilonova.api.state import StateApi
     from kilonova.identity.catalog import Catalog
@@ -144,27 +176,43 @@ def application(cloud: Cloud) -> Application:
     from kilonova.network.http import network_app
     from kilonova.store.plugs import StoredPlugs
 
-    threads, largest = cloud.settings.kilonova.threads, cloud.settings.api.max_request_body_size
+    threads, largest = cloud.settings.kilonova.threads, cloud.settings.oslo_middleware.max_request_body_size
     flat = FlatNetwork(label=cloud.settings.DEFAULT.network_label, cidr=cloud.settings.DEFAULT.network_cidr)
-    state = StateApi(cloud.plane, cloud.identity, threads=threads, max_body=largest)
-    return Front(
-        {
-            "/compute": ComputeApi(cloud.plane, cloud.identity, threads=threads, max_body=largest),
+    for doubt in cloud.doubts:
+        _log.warning(doubt)
+    metrics = replace(cloud.settings.metrics, token=cloud.settings.metrics.token or _scrape_token(cloud.state_dir))
+    state = StateApi(
+        cloud.plane, cloud.identity, policy=cloud.policy, metrics=metrics, threads=threads, max_body=largest
+    )
+    rooms: dict[str, Application] = {"/console": _console(base)} if base else {}
+    front = Front(
+        rooms
+        | {
+            "/compute": ComputeApi(cloud.plane, cloud.identity, policy=cloud.policy, threads=threads, max_body=largest),
             "/identity": identity_app(cloud.identity, catalog=Catalog()),
             "/image": image_app(cloud.images, identity=cloud.identity),
             "/network": network_app(flat, servers=StoredPlugs(cloud.database), identity=cloud.identity),
             "/state": state,
             "/healthz": state,
+            "/readyz": state,
+            "/metrics": state,
         }
     )
+    return BehindProxy(front) if cloud.settings.oslo_middleware.enable_proxy_headers_parsing else front
 
 
-def open_database(settings: Settings) -> Database:
-    """The database, its schema made or brought up to date; StoreUnusable if it cannot be used."""
-    default = f"sqlite:///{open_state_dir(settings) / 'kilonova.sqlite'}"
-    database = Database(settings.database.connection or default)
-    database.open()
-    return database
+def _console(base: str) -> Application:
+    """The console, imported when somebody first asks for it: a start must not pay for it."""
+    made: list[Application] = []
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        if not made:
+            from kilonova.console.web.app import Console
+
+            made.append(Console(f"{base}/identity/v3").application())
+        await made[0](scope, receive, send)
+
+    return serve
 
 
 def upgrade_database(settings: Settings) -> None:
@@ -173,20 +221,9 @@ def upgrade_database(settings: Settings) -> None:
         open_database(settings).close()
 
 
-def open_state_dir(settings: Settings) -> Path:
-    """The state directory, made for its owner alone if it is not there; SettingsUnusable if it cannot be written."""
-    default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "kilonova"
-    directory = Path(settings.kilonova.state_dir).expanduser() if settings.kilonova.state_dir else default
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = directory / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise SettingsUnusable(
-            f"The state directory {directory} cannot be written: {error.strerror}. Choose another with --state-dir."
-        ) from error
-    return directory.resolve()
+def _emptied(directory: Path) -> Path:
+    shutil.rmtree(directory, ignore_errors=True)
+    return directory
 
 
 def _only_one(directory: Path) -> IO[str]:
@@ -199,40 +236,6 @@ def _only_one(directory: Path) -> IO[str]:
             f"Another Kilonova already runs on the state directory {directory}; stop it or choose another."
         ) from error
     return lock
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """Anybody of a project, as images see them."""
-
-    project_id: str | None
-    roles: frozenset[str] = frozenset({"reader"})
-    is_admin: bool = False
-
-
-class _ImageSource:
-    """The embedded images, as the use cases and the agents see them."""
-
-    def __init__(self, images: EmbeddedImages) -> None:
-        self._images = images
-
-    def find_image(self, image_id: str, *, project_id: str | None) -> Image | None:
-        try:
-            return self._images.get_image(image_id, _Member(project_id))
-        except NotFound:
-            return None
-
-    def fetch(self, image_id: str, destination: Path) -> None:
-        self._images.fetch(image_id, destination)
-
-    def list_images(self, query: ImageQuery) -> Sequence[Image]:
-        return self._images.list_images(query)
-
-    def delete_image(self, image_id: str, viewer: Viewer) -> None:
-        self._images.delete_image(image_id, viewer)
-
-    def set_properties(self, image_id: str, viewer: Viewer, properties: Mapping[str, str | None]) -> Image:
-        return self._images.update_image(image_id, Wish(properties=properties), viewer)
 
 
 def _host(settings: Settings, state_dir: Path) -> str:
@@ -252,6 +255,23 @@ def _host(settings: Settings, state_dir: Path) -> str:
     return name
 
 
+def _scrape_token(state_dir: Path) -> str:
+    """What Prometheus shows to get the metrics of this cloud; for its owner's eyes, and good for nothing else."""
+    kept = state_dir / "metrics-token"
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        kept.write_text(secrets.token_urlsafe(32) + "\n", "utf-8")
+    return kept.read_text("utf-8").strip()
+
+
+def _agent_id(state_dir: Path) -> str:
+    """What the agents of this state directory are known by, in every run of them."""
+    kept = state_dir / "agent"
+    if not kept.exists():
+        kept.write_text(f"{uuid4()}\n", "utf-8")
+    return kept.read_text("utf-8").strip()
+
+
 def _drivers(name: str, settings: Settings, state_dir: Path) -> Sequence[tuple[str, Driver]]:
     """One driver a host; only the simulated one stands for more than this machine."""
     host = settings.DEFAULT.host
@@ -259,32 +279,54 @@ def _drivers(name: str, settings: Settings, state_dir: Path) -> Sequence[tuple[s
         from kilonova.drivers.qemu.driver import QemuDriver
 
         return [(host, QemuDriver(state_dir=state_dir / "qemu", node=host))]
-    from kilonova.drivers.simulated import SimulatedDriver, Timed
+    from kilonova.drivers.simulated import Capacity, Scenario, StagedDriver, Timed, load_scenario
 
     process = settings.kilonova
+    scenario = load_scenario(Path(process.scenario)) if process.scenario else Scenario()
     hosts = [host] if process.simulate_hosts == 1 else [f"{host}-{n}" for n in range(1, process.simulate_hosts + 1)]
+    has = Capacity()
     return [
         (
             one,
-            SimulatedDriver(nodes=(one,), state_dir=state_dir / "simulated" / one, pace=Timed(process.simulate_pace)),
+            StagedDriver(
+                one,
+                scenario,
+                nodes=_nodes(one, process.simulate_nodes),
+                state_dir=state_dir / "simulated" / one,
+                pace=Timed(process.simulate_pace),
+                capacity=has,
+            ),
         )
         for one in hosts
     ]
 
 
+def _nodes(host: str, number: int) -> tuple[str, ...]:
+    return (host,) if number == 1 else tuple(f"{host}-node{n}" for n in range(1, number + 1))
+
+
 def _plane(ground: _Ground, drivers: Sequence[tuple[str, Driver]]) -> Plane:
-    settings, source = ground.settings, _ImageSource(ground.images)
+    settings, source = ground.settings, ImageSource(ground.images)
     conductor = Conductor(
-        ground.database, ground.bus, ground.clock, settings=settings.DEFAULT, scheduler=settings.scheduler
+        ground.database,
+        ground.bus,
+        ground.clock,
+        settings=settings.DEFAULT,
+        scheduler=settings.scheduler,
+        rules=rules_of(settings.filter_scheduler),
     )
-    safe = Safe()
+    safe, agent_id = Safe(), _agent_id(open_state_dir(settings))
+    feed, relay = _feed(ground)
+    crew = Crew(most=min(settings.DEFAULT.max_concurrent_builds * len(drivers), _MOST_AT_ONCE))
+    auditor = Auditor(ground.database, ground.clock, parse_cycle(settings.DEFAULT.instance_usage_audit_period))
     agents = [
         Agent(
-            host,
+            Person(host=host, agent_id=f"{agent_id}-{host}", clock=ground.clock),
             driver,
             conductor,
-            DriverCalls(driver, source, safe, settings=settings.DEFAULT),
+            DriverCalls(driver, source, safe, settings=settings.DEFAULT, scratch=ground.scratch),
             settings=settings.DEFAULT,
+            crew=crew,
         )
         for host, driver in drivers
     ]
@@ -300,11 +342,26 @@ def _plane(ground: _Ground, drivers: Sequence[tuple[str, Driver]]) -> Plane:
             quota=settings.quota,
             shown=shown_settings(settings),
             host=settings.DEFAULT.host,
+            feed=feed,
+            relay=relay if settings.feed.relay else None,
             is_project=lambda project_id: ground.identity.records.find_project(project_id) is not None,
-            chores=[_forgetting_tokens(ground), _forgetting_the_past(ground)],
+            chores=[
+                _forgetting_tokens(ground),
+                _forgetting_the_past(ground),
+                *_auditing(ground, auditor),
+                *_playing(ground, agents),
+            ],
+            audit=auditor.step,
             safe=safe,
         )
     )
+
+
+def _feed(ground: _Ground) -> tuple[Feed, Relay]:
+    """In the one process of a state directory, which after a crash takes up its own leases at once."""
+    settings, state_dir = ground.settings, open_state_dir(ground.settings)
+    owner = f"{settings.DEFAULT.host}:{state_dir}"[-255:]
+    return build_feed(FeedGround(settings, ground.database, ground.bus, ground.clock), state_dir, owner=owner)
 
 
 def _forgetting_tokens(ground: _Ground) -> Loop:
@@ -319,8 +376,36 @@ def _forgetting_tokens(ground: _Ground) -> Loop:
 
 def _forgetting_the_past(ground: _Ground) -> Loop:
     """Removes what is in the journal, and decisions, beyond their retention."""
-    days = ground.settings.kilonova.journal_retention_days
-    return Loop("retention", Retention(ground.database, ground.clock, days=days).step, period_seconds=_HOUR_SECONDS)
+    process = ground.settings.kilonova
+    keeping = Keeping(
+        days=process.journal_retention_days,
+        megabytes=process.journal_size_mb,
+        patience_days=process.journal_patience_days,
+    )
+    retention = Retention(ground.database, ground.clock, keeping=keeping)
+    return Loop("retention", retention.step, period_seconds=_MINUTE_SECONDS)
+
+
+def _playing(ground: _Ground, agents: Sequence[Agent]) -> list[Loop]:
+    """Lets a scenario's events happen, and its agents die; none where no scenario is played."""
+    if not ground.settings.kilonova.scenario:
+        return []
+    from kilonova.drivers.simulated import Play, StagedDriver, load_scenario
+
+    hosts = []
+    for agent in agents:
+        if isinstance(agent.driver, StagedDriver):
+            agent.driver.on_silence = make_mortal(agent)
+            hosts.append(agent.driver)
+    scenario = load_scenario(Path(ground.settings.kilonova.scenario))
+    play = Play(scenario, hosts, seconds=lambda: ground.clock() / SECOND)
+    return [Loop("scenario", play.step, period_seconds=_PLAY_SECONDS)]
+
+
+def _auditing(ground: _Ground, auditor: Auditor) -> list[Loop]:
+    """Tells what was used in every period, unless that is switched off."""
+    is_wanted = ground.settings.DEFAULT.instance_usage_audit
+    return [Loop("usage audit", auditor.step, period_seconds=_MINUTE_SECONDS)] if is_wanted else []
 
 
 def shown_settings(settings: Settings) -> PlaneSettings:
@@ -330,8 +415,13 @@ def shown_settings(settings: Settings) -> PlaneSettings:
         max_limit=settings.api.max_limit,
         default_availability_zone=settings.DEFAULT.default_availability_zone,
         internal_service_availability_zone=settings.DEFAULT.internal_service_availability_zone,
-        service_down_seconds=settings.DEFAULT.service_down_time,
+        service_down_seconds=settings.DEFAULT.watch.down_seconds,
+        service_late_seconds=settings.DEFAULT.watch.late_seconds,
         enable_instance_password=settings.api.enable_instance_password,
         compute_link_prefix=settings.api.compute_link_prefix or None,
+        glance_link_prefix=settings.api.glance_link_prefix or None,
         network_label=settings.DEFAULT.network_label,
+        audit_cycle=parse_cycle(settings.DEFAULT.instance_usage_audit_period),
+        stuck_after_seconds=settings.DEFAULT.service_down_time + 2 * settings.DEFAULT.instance_lease,
+        feed=settings.feed,
     )

@@ -14,12 +14,21 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from kilonova.api.settings import ApiSettings
+from kilonova.api.settings import ApiSettings, MetricsSettings, MiddlewareSettings, PolicySettings
 from kilonova.domain.errors import SettingsUnusable
 from kilonova.domain.options import option, range_of
 from kilonova.identity.settings import TokenSettings
 from kilonova.images.settings import ImageSettings
-from kilonova.services.settings import QuotaSettings, SchedulerSettings, ServiceSettings
+from kilonova.notifications.options import NotificationSettings
+from kilonova.services.settings import (
+    FeedSettings,
+    FilterSettings,
+    MessagingSettings,
+    QuotaSettings,
+    RabbitSettings,
+    SchedulerSettings,
+    ServiceSettings,
+)
 
 _PREFIX: Final = "KILONOVA_"
 
@@ -32,12 +41,23 @@ class ProcessSettings:
     port: int = option(8774, "Port to listen on; 0 for any that is free.", least=0, most=65535)
     driver: str = option("auto", "How the host runs guests: auto, qemu or simulated.")
     simulate_hosts: int = option(1, "Hosts that the simulated driver stands for.", least=1)
+    simulate_nodes: int = option(1, "Nodes of each simulated host; more than one, as of a cluster.", least=1)
     simulate_pace: float = option(
         1.0, "How long simulated operations take: 1 is a fraction of a second each, 0 no time.", least=0
     )
+    scenario: str = option("", "File (YAML) that says what goes wrong on simulated hosts; empty for nothing.")
     state_dir: str = option("", "Where everything lives; empty for $XDG_DATA_HOME/kilonova.")
     journal_retention_days: int = option(
         30, "Days for which the journal and decisions are kept; 0 for ever.", least=0, most=36500
+    )
+    journal_size_mb: int = option(
+        1000, "Megabytes of documents that the journal keeps at most; the oldest go first. 0 for any size.", least=0
+    )
+    journal_patience_days: int = option(
+        7,
+        "Days for which rows are kept beyond the retention while some sink of the feed was not told of them.",
+        least=0,
+        most=36500,
     )
     threads: int = option(16, "Requests that are worked on at the same time.", least=1)
 
@@ -57,10 +77,18 @@ class Settings:
     DEFAULT: ServiceSettings = field(default_factory=ServiceSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    oslo_policy: PolicySettings = field(default_factory=PolicySettings)
+    oslo_middleware: MiddlewareSettings = field(default_factory=MiddlewareSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     quota: QuotaSettings = field(default_factory=QuotaSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    filter_scheduler: FilterSettings = field(default_factory=FilterSettings)
     token: TokenSettings = field(default_factory=TokenSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
+    notifications: NotificationSettings = field(default_factory=NotificationSettings)
+    feed: FeedSettings = field(default_factory=FeedSettings)
+    oslo_messaging_notifications: MessagingSettings = field(default_factory=MessagingSettings)
+    oslo_messaging_rabbit: RabbitSettings = field(default_factory=RabbitSettings)
 
 
 def load(
