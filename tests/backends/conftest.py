@@ -61,6 +61,7 @@ def _empty(database: Database) -> None:
     with database.transaction() as tx:
         for table in reversed(metadata.sorted_tables):
             if table is journal_head:
-                tx.connection.execute(table.update().values(seq=0))
+                zero = {"seq": 0, "row_count": 0, "byte_count": 0, "forgotten_seq": 0, "forgotten_at": None}
+                tx.connection.execute(table.update().values(zero))
             elif table is not schema_version:
                 tx.connection.execute(table.delete())

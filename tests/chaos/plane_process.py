@@ -53,7 +53,12 @@ class Death:
 def run(state_dir: Path, driver: str, scenario: str, death: tuple[str, int]) -> dict[str, Any]:
     """Live through a scenario, and tell how it ended."""
     wanted = {"state_dir": str(state_dir), "driver": driver, "simulate_hosts": 2, "simulate_pace": 0.0}
-    settings = load(environment={}, overrides={("kilonova", name): value for name, value in wanted.items()})
+    overrides: dict[tuple[str, str], Any] = {("kilonova", name): value for name, value in wanted.items()}
+    if (state_dir / "puts-aside").exists() or scenario in ("soft delete", "restore"):
+        (state_dir / "puts-aside").parent.mkdir(parents=True, exist_ok=True)
+        (state_dir / "puts-aside").touch()  # whoever recovers has the same settings
+        overrides["DEFAULT", "reclaim_instance_interval"] = 3600
+    settings = load(environment={}, overrides=overrides)
     cloud = build(settings)
     cloud.ensure_basics(password="a-password")
     cloud.plane.start(concurrently=False)
@@ -63,8 +68,12 @@ def run(state_dir: Path, driver: str, scenario: str, death: tuple[str, int]) -> 
     counted = Death(cloud.database, *death)
     act(cloud)
     cloud.plane.settle()
+    cloud.plane.tidy()
+    cloud.plane.settle()
+    every = cloud.images.list_images(ImageQuery(project_id=None, every_project=True))
+    made = [image.status.value for image in every if image.name != "tiny"]
     with cloud.database.read() as connection:
-        told = {"commits": counted.commits, **_state(connection)}
+        told = {"commits": counted.commits, "images": made, **_state(connection)}
     cloud.close()
     return told
 
@@ -96,22 +105,60 @@ def _boot(cloud: Cloud, **metadata: str) -> None:
 
 def _the_server(cloud: Cloud) -> Instance:
     with cloud.database.read() as connection:
-        (server,) = instances.list_instances(connection, InstanceQuery())
+        (server,) = instances.list_instances(connection, InstanceQuery(soft_deleted=True))
     return server
 
 
-def _operate(name: str) -> Callable[[Cloud], None]:
+def _operate(name: str, **asked: Any) -> Callable[[Cloud], None]:
     def operate(cloud: Cloud) -> None:
         server = _the_server(cloud)
-        cloud.plane.act(_request(cloud), server, get_operation(name), {}, may_override_lock=True)
+        cloud.plane.act(_request(cloud), server, get_operation(name), asked, may_override_lock=True)
 
     return operate
+
+
+def _moved(cloud: Cloud) -> None:
+    """A server that waits for its migration to be confirmed."""
+    _boot(cloud)
+    cloud.plane.settle()
+    _operate("migrate")(cloud)
+
+
+def _lost(cloud: Cloud) -> None:
+    """A server whose host is down, as an administrator says."""
+    _boot(cloud)
+    cloud.plane.settle()
+    with cloud.database.transaction() as tx:
+        service = fleet.find_service(tx.connection, "nova-compute", _the_server(cloud).host or "")
+        assert service is not None
+        fleet.change_service(tx, service.uuid, request=_request(cloud), forced_down=True)
 
 
 def _rebuild(cloud: Cloud) -> None:
     request, server = _request(cloud), _the_server(cloud)
     asked = {"image_id": server.image_ref, "project_id": request.project_id, "changes": {"display_name": "new"}}
     cloud.plane.act(request, server, get_operation("rebuild"), asked, may_override_lock=True)
+
+
+def _imaging(name: str) -> Callable[[Cloud], None]:
+    """Ask for an operation that makes an image."""
+
+    def operate(cloud: Cloud) -> None:
+        request = _request(cloud)
+        wanted = {"image_id": str(uuid4()), "name": "kept", "metadata": {}}
+        asked = {**wanted, "project_id": request.project_id, "user_id": request.user_id}
+        cloud.plane.act(request, _the_server(cloud), get_operation(name), asked, may_override_lock=True)
+
+    return operate
+
+
+def _boot_and(further: Callable[[Cloud], None]) -> Callable[[Cloud], None]:
+    def prepare(cloud: Cloud) -> None:
+        _boot(cloud)
+        cloud.plane.settle()
+        further(cloud)
+
+    return prepare
 
 
 def _nothing(_cloud: Cloud) -> None:
@@ -129,6 +176,22 @@ _SCENARIOS: Mapping[str, tuple[Callable[[Cloud], None], Callable[[Cloud], None]]
     "stop": (_boot, _operate("stop")),
     "suspend": (_boot, _operate("suspend")),
     "rebuild": (_boot, _rebuild),
+    "resize": (_boot, _operate("resize", flavorid="1", project_id=None, sees_private_flavors=True)),
+    "confirm": (_moved, _operate("confirm_resize")),
+    "revert": (_moved, _operate("revert_resize")),
+    "live migration": (_boot, _operate("live_migrate", host=None, is_forced=False, looks_first=False)),
+    "evacuation": (_lost, _operate("evacuate", host=None, is_forced=False, stops=False)),
+    "create image": (_boot, _imaging("create_image")),
+    "shelve": (_boot, _imaging("shelve")),
+    "unshelve": (_boot_and(_imaging("shelve")), _operate("unshelve")),
+    "soft delete": (
+        _boot,
+        lambda cloud: cloud.plane.delete_server(_request(cloud), _the_server(cloud), may_override_lock=True),
+    ),
+    "restore": (
+        _boot_and(lambda cloud: cloud.plane.delete_server(_request(cloud), _the_server(cloud), may_override_lock=True)),
+        _operate("restore"),
+    ),
     "recover": (_nothing, _nothing),
 }
 """What comes before the deaths, and what is cut off by them."""

@@ -71,13 +71,17 @@ def _check(told: dict[str, Any], actions: list[str], *, was_accepted: bool) -> N
     for claims in told["claims"]:
         assert claims["claimed"] == claims["used"]
     placed = sum(server["host"] is not None and server["status"] != "DELETED" for server in told["servers"])
-    assert sum(claims["instances"] for claims in told["claims"]) == placed
+    waiting = sum(server["status"] == "VERIFY_RESIZE" for server in told["servers"])
+    assert sum(claims["instances"] for claims in told["claims"]) == placed + waiting
     assert told["numbers"] == list(range(1, len(told["numbers"]) + 1))
     assert told["unnumbered"] == 0
+    assert told["images"] in ([], ["active"]), "an image is made once and whole, or not at all"
+    if "createImage" in actions:
+        assert told["images"] == ["active"], "nothing stood against it"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "scenario, driver, actions",
     [
@@ -90,6 +94,18 @@ def _check(told: dict[str, Any], actions: list[str], *, was_accepted: bool) -> N
         ("suspend", "simulated", ["suspend", "create"]),
         ("rebuild", "simulated", ["rebuild", "create"]),
         ("rebuild", "qemu", ["rebuild", "create"]),
+        ("resize", "simulated", ["resize", "create"]),
+        ("confirm", "simulated", ["confirmResize", "migrate", "create"]),
+        ("revert", "simulated", ["revertResize", "migrate", "create"]),
+        ("live migration", "simulated", ["live-migration", "create"]),
+        ("evacuation", "simulated", ["evacuate", "create"]),
+        ("create image", "simulated", ["createImage", "create"]),
+        ("create image", "qemu", ["createImage", "create"]),
+        ("shelve", "simulated", ["shelve", "create"]),
+        ("shelve", "qemu", ["shelve", "create"]),
+        ("unshelve", "simulated", ["unshelve", "shelve", "create"]),
+        ("soft delete", "simulated", ["delete", "create"]),
+        ("restore", "simulated", ["restore", "delete", "create"]),
     ],
 )
 def test_an_operation_survives_a_kill_at_any_commit(

@@ -121,6 +121,27 @@ def test_a_rebuilt_server_has_a_new_disk(cloud: StartedCloud) -> None:
     )
 
 
+def test_an_image_and_a_backup_are_made_of_a_running_server(cloud: StartedCloud) -> None:
+    cloud.openstack("server", "image", "create", "--name", "snap", "--wait", "web2")
+    cloud.openstack("server", "backup", "create", "--name", "day", "--type", "daily", "--rotate", "1", "--wait", "web2")
+    listed = {image["Name"]: image["Status"] for image in cloud.table("image", "list")}
+    assert listed == {"tiny": "active", "snap": "active", "day": "active"}
+    _becomes(cloud, "web2", "ACTIVE")
+    cloud.openstack("image", "delete", "snap", "day")
+
+
+def test_a_server_is_shelved_and_goes_on_from_its_image(cloud: StartedCloud) -> None:
+    cloud.openstack("server", "shelve", "web2")
+    _becomes(cloud, "web2", "SHELVED_OFFLOADED")
+    assert "web2-shelved" in [image["Name"] for image in cloud.table("image", "list")]
+    cloud.openstack("server", "unshelve", "web2")
+    _becomes(cloud, "web2", "ACTIVE")
+    wait_until(
+        lambda: "READY boots=2" in cloud.openstack("console", "log", "show", "web2"), "the second boot of the same disk"
+    )
+    assert "web2-shelved" not in [image["Name"] for image in cloud.table("image", "list")]
+
+
 def test_properties_and_tags_are_set_and_unset(cloud: StartedCloud) -> None:
     cloud.openstack("server", "set", "--property", "color=blue", "--tag", "one", "--tag", "two", "web2")
     cloud.openstack("server", "unset", "--property", "made", "--tag", "one", "web2")

@@ -5,6 +5,7 @@ Nothing happens on its own: ``settle`` carries out what was accepted. The clock 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from starlette.testclient import TestClient
 from kilonova.bootstrap import Cloud, application, build
 from kilonova.config import load
 from kilonova.domain.accounts import Grant, Project, User
+from kilonova.domain.errors import GuestFailure
+from kilonova.domain.faults import FaultCause
+from kilonova.domain.journal import JournalRow
 from kilonova.domain.model import Instant, after
 from kilonova.domain.states import PowerState
 from kilonova.drivers.protocol import GuestEventKind
 from kilonova.drivers.simulated import SimulatedDriver
+from kilonova.store.journal import list_entries, sequence
 
 PASSWORD = "a-password-of-the-tests"
 _YEAR_SECONDS = 365 * 24 * 3600
@@ -45,6 +50,61 @@ class House:
         """Carry out everything that was accepted, and let a moment pass."""
         self.at = after(self.at, 1)
         self.cloud.plane.settle()
+
+    @contextmanager
+    def put_aside(self, seconds: int = 3600) -> Iterator[None]:
+        """Let servers that are deleted within the context be restorable for a while."""
+        servers: Any = vars(self.cloud.plane)["_servers"]  # a cloud has one interval for all of its life
+        settings = vars(servers)["_settings"]
+        vars(servers)["_settings"] = replace(settings, reclaim_instance_interval=seconds)
+        try:
+            yield
+        finally:
+            vars(servers)["_settings"] = settings
+
+    def delete_softly(self, server_id: str) -> None:
+        """Delete a server so that it can be restored for a while; it is still to be carried out."""
+        with self.put_aside():
+            reply = self.call("DELETE", f"/servers/{server_id}")
+        assert reply.status_code == 204, reply.text
+
+    @contextmanager
+    def failing(self, verb: str) -> Iterator[None]:
+        """Let a verb of the only host's driver fail within the context, as on a full disk."""
+        driver = self.driver()
+
+        def fail(*_given: Any, **_named: Any) -> None:
+            raise GuestFailure(FaultCause.DISK_FULL, "the host's disk is full")
+
+        setattr(driver, verb, fail)
+        try:
+            yield
+        finally:
+            delattr(driver, verb)
+
+    def tidy(self) -> None:
+        """Let what is done now and then be done once: the janitor, and whoever looks for what is left over."""
+        self.at = after(self.at, 1)
+        self.cloud.plane.tidy()
+
+    def pass_seconds(self, seconds: int, *, beating: bool = True) -> None:
+        """Let time pass second by second: agents beat, if they do, beats are written, and the watcher looks."""
+        plane = self.cloud.plane
+        for _ in range(seconds):
+            self.at = after(self.at, 1)
+            if beating:
+                for agent in plane.agents:
+                    agent.beat()
+            plane.conductor.beats.beat_control(self.cloud.settings.DEFAULT.host)
+            plane.conductor.beats.flush()
+            plane.watcher.step()
+
+    def told(self, kind: str, operation: str | None = None) -> list[JournalRow]:
+        """What the journal has of things of one kind, in order; of one operation if wanted."""
+        sequence(self.cloud.database)
+        with self.cloud.database.read() as connection:
+            found = list_entries(connection, after_seq=0, limit=10_000, kind=kind)
+        return [entry for entry in found if operation in (None, entry.operation)]
 
     def token(self, user: str = "admin", project: str = "demo") -> str:
         """A token of the user on the project."""
@@ -97,13 +157,18 @@ class House:
             sent["OpenStack-API-Version"] = f"compute {version}"
         return self._http.request(method, url, json=body, headers=sent)
 
+    @property
+    def transport(self) -> httpx2.BaseTransport:
+        """What another client needs to reach this cloud."""
+        return self._http._transport  # noqa: SLF001 - there is no public way to it
+
     def raw(self, method: str, url: str, **how: Any) -> httpx2.Response:
         """One request exactly as given."""
         return self._http.request(method, url, **how)
 
     def image_id(self) -> str:
         """The tiny image's id."""
-        found: str = self.call("GET", "//image/v2/images").json()["images"][0]["id"]
+        found: str = self.call("GET", "//image/v2/images?name=tiny").json()["images"][0]["id"]
         return found
 
     def boot(self, name: str = "web1", **wanted: Any) -> dict[str, Any]:

@@ -28,6 +28,12 @@ def test_private_images_are_for_their_project_and_administrators(gallery: Galler
     assert gallery.as_("eve")("GET", f"/image/v2/images?marker={image_id}").status_code == 404
 
 
+def test_no_image_has_a_task_of_an_import(gallery: Gallery) -> None:
+    path = f"/image/v2/images/{gallery.create_with_data()}/tasks"
+    assert gallery.as_("ada")("GET", path).json() == {"tasks": []}
+    assert gallery.as_("eve")("GET", path).status_code == 404
+
+
 def test_public_images_are_for_all_to_read_and_for_their_owner_to_change(gallery: Gallery) -> None:
     image_id = gallery.create_with_data("admin", visibility="public")
     path = f"/image/v2/images/{image_id}"

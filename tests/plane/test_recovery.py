@@ -50,7 +50,7 @@ def _put_before(agent: Agent, doorway: type[Doorway]) -> Doorway:
 
 def _janitor(house: House) -> Janitor:
     plane = house.cloud.plane
-    return Janitor(plane.database, plane.now, plane.conductor.placer, settings=house.cloud.settings.DEFAULT)
+    return Janitor(plane.database, plane.now, plane.conductor, settings=house.cloud.settings.DEFAULT)
 
 
 def _actions(house: House, server_id: str) -> list[str]:

@@ -57,6 +57,53 @@ def test_a_host_has_as_many_members_as_the_rule_lets_it(street: House) -> None:
     assert sorted(_hosts(street).values()) == [2, 2, 2]
 
 
+def test_two_members_that_move_at_once_do_not_meet(street: House) -> None:
+    group = _group(street, "anti-affinity")
+    _order(street, group, max_count=2)
+    street.settle()
+    servers = [server["id"] for server in street.call("GET", "/servers").json()["servers"]]
+    for server in servers:
+        assert street.act(server, {"migrate": None}).status_code == 202
+    street.cloud.plane.conductor.step()  # both find their hosts before either has left its own
+    street.settle()
+    shown = [street.show(server) for server in servers]
+    assert sorted(server["status"] for server in shown) == ["ACTIVE", "VERIFY_RESIZE"]
+    assert len({server["OS-EXT-SRV-ATTR:host"] for server in shown}) == 2
+
+
+def test_a_member_that_may_come_back_keeps_its_place(street: House) -> None:
+    group = _group(street, "anti-affinity")
+    _order(street, group)
+    street.settle()
+    (server,) = [each["id"] for each in street.call("GET", "/servers").json()["servers"]]
+    street.act(server, {"migrate": None})
+    street.settle()
+    _order(street, group, max_count=2)
+    street.settle()
+    assert sorted(each["status"] for each in street.call("GET", "/servers/detail").json()["servers"]) == [
+        "ACTIVE",
+        "ERROR",
+        "VERIFY_RESIZE",
+    ]
+    street.act(server, {"revertResize": None})
+    street.settle()
+    assert sorted(_hosts(street).values()) == [1, 1]
+
+
+def test_members_that_must_be_together_follow_one_that_moved(street: House) -> None:
+    group = _group(street, "affinity")
+    _order(street, group)
+    street.settle()
+    (server,) = [each["id"] for each in street.call("GET", "/servers").json()["servers"]]
+    street.act(server, {"migrate": None})
+    street.settle()
+    _order(street, group)
+    street.settle()
+    shown = street.call("GET", "/servers/detail").json()["servers"]
+    assert sorted(each["status"] for each in shown) == ["ACTIVE", "VERIFY_RESIZE"]
+    assert len({each["OS-EXT-SRV-ATTR:host"] for each in shown}) == 1
+
+
 def test_members_that_must_be_together_share_a_host(street: House) -> None:
     group = _group(street, "affinity")
     for _ in range(2):

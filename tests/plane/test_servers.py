@@ -114,14 +114,6 @@ def test_a_hard_reboot_may_overtake_a_soft_one(house: House) -> None:
     assert (shown["status"], shown["OS-EXT-STS:task_state"]) == ("ACTIVE", None)
 
 
-def test_what_kilonova_does_not_do_yet_says_so(house: House) -> None:
-    server = house.boot()
-    reply = house.act(server["id"], {"shelve": None})
-    assert reply.status_code == 501
-    assert reply.json()["notImplemented"]["message"] == "Kilonova does not do 'shelve' yet."
-    assert house.show(server["id"])["status"] == "ACTIVE"
-
-
 @pytest.mark.parametrize("version", ["2.1", "2.96"])
 def test_servers_are_listed_in_brief_and_in_full(house: House, version: str) -> None:
     server = house.boot()

@@ -13,9 +13,11 @@ from typing import Any, Final
 
 import httpx2
 
+from kilonova.domain.changes import Phase
 from kilonova.domain.model import Instant, after
 from kilonova.wire.times import naive
 from tests.plane.house import House, lived_in
+from tests.plane.moving import PROGRESS, Run
 
 HOSTS: Final = 3
 ORDINARY: Final = "ordinary"
@@ -126,7 +128,7 @@ class Estate:
     def softly_deleted_server(self) -> str:
         """A server that was deleted and can still be restored."""
         server = self.other_server()
-        self.must("DELETE", f"/servers/{server}")
+        self.house.delete_softly(server)
         self.settle()
         self._expect(server, "SOFT_DELETED")
         return server
@@ -285,10 +287,12 @@ class Estate:
         return str(self.must("GET", "/os-migrations")["migrations"][0]["uuid"])
 
     def migrating_server(self) -> str:
-        """A server whose live migration was ordered and does not move."""
+        """A server whose live migration runs and does not end, until the next request is carried out."""
         server = self.other_server()
         order = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
         self.must("POST", f"/servers/{server}/action", order)
+        run = Run(self.house)
+        run.until(server, "migrate", lambda host, work: run.say(host, work, Phase.STEP, result=PROGRESS))
         self._kept["migrating_server"] = server
         return server
 

@@ -10,9 +10,9 @@ from typing import Final
 from tests.compat.golden.golden_data import Capture, Sample
 
 _CELLS: Final = "a cell that does not answer: Kilonova has no cells"
-_FILES: Final = "files are not injected, as in Nova from 2.57 on"
 _WRONG: Final = "Nova refuses its own sample: no files are injected from 2.57 on"
 _VOLUMES: Final = "no volumes"
+_CERTIFICATES: Final = "images are not checked against certificates"
 
 UNASKED: Final[dict[str, str]] = {
     "os-server-topology/*": "guests have no NUMA topology; the answer without one is among those recorded",
@@ -26,14 +26,12 @@ REFUSED: Final[dict[str, tuple[int, str]]] = {
     "os-admin-actions/admin-actions-reset-network": (410, "removed from Nova"),
     "os-hosts/*": (501, "no driver powers hosts or puts them into maintenance, as libvirt's in Nova"),
     "os-hypervisors/v2.53/hypervisors-uptime-resp": (501, "a simulated host has no uptime, as in Nova"),
+    "os-attach-interfaces/*-create-*": (501, "what a server is plugged into does not change once it is created"),
     "os-remote-consoles/*rdp-console-*": (400, "removed from Nova"),
     "os-remote-consoles/v2.8/create-mks-console-*": (400, "the consoles of a hypervisor that Kilonova does not drive"),
-    "servers/server-action-rebuild": (501, _FILES),
-    "servers/v2.26/server-action-rebuild": (501, _FILES),
-    "servers/server-create-req": (501, _FILES),
-    "servers/server-create-req-v237": (501, _FILES),
-    "servers/v2.47/server-create-req": (501, _FILES),
-    "servers/v2.52/server-create-req": (501, _FILES),
+    "servers/v2.63/server-action-rebuild": (501, _CERTIFICATES),
+    "servers/v2.63/server-create-req": (501, _CERTIFICATES),
+    "servers/v2.66/server-create-req": (501, _CERTIFICATES),
     "servers/v2.67/server-create-req": (501, _VOLUMES),
     "servers/v2.90/server-create-req": (400, _WRONG),
     "servers/v2.94/server-create-req": (400, _WRONG),

@@ -1,0 +1,109 @@
+"""``python -m tests.compat.tempest [REGEX]``: Tempest's compute tests against a cloud that runs.
+
+The cloud is the one that the environment names (``OS_AUTH_URL``, ``OS_USERNAME``, ``OS_PASSWORD``,
+``OS_PROJECT_NAME``); its account must be an administrator. Tempest is installed into an environment of its own, makes
+its own projects and users, and leaves out what ``excluded.txt`` tells.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import venv
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Any, Final
+
+import openstack
+
+_HERE: Final = Path(__file__).parent
+_TEMPEST: Final = "tempest==47.0.0"
+_DEFAULT: Final = r"^tempest\.api\.compute|^tempest\.serial_tests\.api\.(compute|admin)"
+
+
+def main() -> int:
+    """Prepare, run, and return Tempest's own exit code."""
+    options = argparse.ArgumentParser(prog="python -m tests.compat.tempest", description=__doc__)
+    options.add_argument("regex", nargs="?", default=_DEFAULT)
+    options.add_argument("--folder", type=Path, default=Path.home() / ".cache" / "kilonova-tempest")
+    options.add_argument("--concurrency", type=int, default=2)
+    asked = options.parse_args()
+    tempest = _installed(asked.folder)
+    work = asked.folder / "work"
+    (work / "etc").mkdir(parents=True, exist_ok=True)
+    _write_settings(work)
+    command = [str(tempest), "run", "--config-file", str(work / "etc" / "tempest.conf"), "--regex", asked.regex]
+    command += ["--exclude-list", str(_HERE / "excluded.txt"), "--concurrency", str(asked.concurrency)]
+    # Without it no container of results is there for the first run.
+    if not (work / ".stestr").exists():
+        subprocess.run([tempest.with_name("stestr"), "init"], cwd=work, check=True)
+    return subprocess.run(command, cwd=work, check=False).returncode
+
+
+def _installed(folder: Path) -> Path:
+    """The command ``tempest``, installed once."""
+    command = folder / "venv" / "bin" / "tempest"
+    if not command.exists():
+        venv.create(folder / "venv", with_pip=True)
+        subprocess.run([command.with_name("pip"), "install", "--quiet", _TEMPEST], check=True)
+    return command
+
+
+def _write_settings(work: Path) -> None:
+    """Tempest's settings for this cloud, and where its tests are."""
+    cloud = openstack.connect()
+    found = ConfigParser()
+    found.read_dict(_settings(cloud, work))
+    with (work / "etc" / "tempest.conf").open("w") as file:
+        found.write(file)
+    lib = next((work.parent / "venv" / "lib").glob("python3*/site-packages"))
+    (work / ".stestr.conf").write_text(
+        f"[DEFAULT]\ntest_path={lib}/tempest/test_discover\ntop_dir={lib}\ngroup_regex=([^\\.]*\\.)*\n"
+    )
+
+
+def _settings(cloud: Any, work: Path) -> dict[str, dict[str, Any]]:
+    flavors = sorted(cloud.compute.flavors(), key=lambda flavor: (flavor.ram, flavor.disk))
+    image = next(iter(cloud.image.images(status="active")))
+    hosts = len([each for each in cloud.compute.services(binary="nova-compute") if each.status == "enabled"])
+    several = hosts > 1
+    return {
+        "DEFAULT": {"log_file": work / "tempest.log"},
+        "oslo_concurrency": {"lock_path": work / "lock"},
+        "auth": {
+            "use_dynamic_credentials": True,
+            "create_isolated_networks": False,
+            "admin_username": os.environ["OS_USERNAME"],
+            "admin_password": os.environ["OS_PASSWORD"],
+            "admin_project_name": os.environ["OS_PROJECT_NAME"],
+            "admin_domain_name": "Default",
+        },
+        "identity": {"uri_v3": os.environ["OS_AUTH_URL"], "auth_version": "v3", "v3_endpoint_type": "publicURL"},
+        "identity-feature-enabled": {"api_v2": False},
+        "service_available": {"neutron": True, "cinder": False, "swift": False, "horizon": False},
+        "compute": {
+            "image_ref": image.id,
+            "image_ref_alt": image.id,
+            "flavor_ref": flavors[0].id,
+            "flavor_ref_alt": flavors[1].id,
+            "max_microversion": "latest",
+            "min_compute_nodes": hosts,
+            "fixed_network_name": next(iter(cloud.network.networks())).name,
+            "build_interval": 1,
+            "build_timeout": 120,
+        },
+        "validation": {"run_validation": False},
+        "compute-feature-enabled": {
+            "rescue": True,
+            "cold_migration": several,
+            "live_migration": several,
+            "block_migration_for_live_migration": several,
+            "live_migrate_back_and_forth": several,
+            "vnc_console": False,
+            "change_password": False,
+            "personality": False,
+        },
+    }
+
+
+sys.exit(main())

@@ -1,0 +1,86 @@
+"""``kilonova usage`` and ``kilonova audit``, against a plane in this process."""
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kilonova.cli import kilonova
+from kilonova.console.accounts import Login
+from kilonova.console.client import Client
+from kilonova.console.errors import CloudError
+from kilonova.domain.model import after
+from tests.plane.house import PASSWORD, House
+
+_HOUR = 3600
+
+
+@pytest.fixture
+def run(house: House, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs a command as an administrator of the house."""
+    login = Login(
+        auth_url="http://cloud.test:8774/identity/v3", username="admin", password=PASSWORD, project_name="demo"
+    )
+
+    def connected(os_cloud: str | None) -> Client:
+        return Client(login, transport=house.transport)
+
+    monkeypatch.setattr("kilonova.cli.usage.connected", connected)
+    monkeypatch.setattr("kilonova.cli.audit.connected", connected)
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(kilonova, list(arguments))
+
+    return invoke
+
+
+def test_a_report_tells_the_month(house: House, run: Any) -> None:
+    house.boot(flavorRef="2")
+    house.at = after(house.at, 3 * _HOUR)
+    reply = run("usage", "report", "--month", "2026-11", "-f", "json", "--project", "demo")
+    assert reply.exit_code == 0, reply.output
+    (row,) = json.loads(reply.output)
+    assert row["hours"] == pytest.approx(3, abs=0.01)
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "yaml"])
+def test_a_report_is_written_as_asked(house: House, run: Any, form: str) -> None:
+    house.boot(flavorRef="2")
+    house.at = after(house.at, 3 * _HOUR)
+    reply = run("usage", "report", "-f", form)
+    assert reply.exit_code == 0, reply.output
+    assert "m1.small" in reply.output
+    assert "3.0" in reply.output
+
+
+def test_a_difference_is_explained(house: House, run: Any) -> None:
+    house.boot()
+    house.at = after(house.at, _HOUR)
+    reply = run("usage", "report", "--difference", "-f", "json")
+    rows = {row["amount"]: row for row in json.loads(reply.output)}
+    assert rows["hours"]["unexplained"] == 0.0
+
+
+def test_a_month_that_is_none_is_refused(run: Any) -> None:
+    reply = run("usage", "report", "--month", "November")
+    assert reply.exit_code == 2
+    assert "no month" in reply.output
+
+
+def test_an_audit_is_run_listed_and_verified(house: House, run: Any) -> None:
+    house.boot()
+    house.at = after(house.at, 32 * 24 * _HOUR)
+    assert run("audit", "run").exit_code == 0
+    (latest,) = json.loads(run("audit", "list", "-f", "json").output)
+    assert latest["servers"] == 1
+    assert run("audit", "verify", latest["period_beginning"]).exit_code == 0
+    with house.cloud.database.transaction() as tx:
+        tx.connection.exec_driver_sql("DELETE FROM audit_records")
+    assert run("audit", "verify", latest["period_beginning"]).exit_code == 1
+
+
+def test_a_period_that_was_never_audited_is_told(run: Any) -> None:
+    reply = run("audit", "verify", "2001-01-01")
+    assert isinstance(reply.exception, CloudError)
+    assert reply.exception.message == "No period that begins there was audited."
