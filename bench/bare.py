@@ -2,8 +2,9 @@
 
     python -m bench.bare DATABASE PROJECT
 
-Prints its port. ``GET /UUID`` is one row, ``GET /`` every living row of the project, newest first. The rows are the
-whole rows, as Kilonova reads them; documents that are JSON already go out as they are.
+Prints its port. ``GET /UUID`` is one row, ``GET /`` every living row of the project, newest first; ``GET /-/services``
+is every service, ``GET /-/nodes`` the first 1000 nodes with theirs. The rows are the whole rows, as Kilonova reads
+them; documents that are JSON already go out as they are.
 """
 
 import socket
@@ -24,6 +25,14 @@ ALL = (
     f"SELECT {NAMES} FROM instances WHERE project_id = ? AND deleted_at IS NULL "  # noqa: S608
     "ORDER BY created_at DESC, id DESC LIMIT 1000"
 )
+FLEET = {
+    "-/services": "SELECT * FROM services ORDER BY id",
+    "-/nodes": (
+        "SELECT n.*, s.id AS service_id, s.uuid AS service_uuid, s.disabled, s.disabled_reason, s.forced_down, "
+        "s.last_seen_at FROM compute_nodes AS n JOIN services AS s ON s.host = n.host AND s.binary = 'nova-compute' "
+        "ORDER BY n.id LIMIT 1000"
+    ),
+}
 ENCODER = msgspec.json.Encoder()
 
 
@@ -35,11 +44,23 @@ def view(row: tuple[Any, ...]) -> dict[str, Any]:
     return shown
 
 
+def servers(key: str) -> dict[str, Any]:
+    """One server, or all."""
+    found = DATABASE.execute(ONE, (key,)) if key else DATABASE.execute(ALL, (PROJECT,))
+    return {"servers": [view(row) for row in found.fetchall()]}
+
+
+def fleet(statement: str) -> dict[str, Any]:
+    """All rows of a statement, as objects."""
+    found = DATABASE.execute(statement)
+    names = [column[0] for column in found.description]
+    return {"rows": [dict(zip(names, row, strict=True)) for row in found.fetchall()]}
+
+
 async def application(scope: Any, _receive: Any, send: Any) -> None:
     """Answer one request."""
     key = scope["path"][1:]
-    found = DATABASE.execute(ONE, (key,)) if key else DATABASE.execute(ALL, (PROJECT,))
-    body = ENCODER.encode({"servers": [view(row) for row in found.fetchall()]})
+    body = ENCODER.encode(fleet(FLEET[key]) if key in FLEET else servers(key))
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -53,12 +53,12 @@ class Client:
 
 
 @contextmanager
-def started(home: Path, driver: str) -> Iterator[tuple[int, int, float]]:
+def started(home: Path, driver: str, *more: str) -> Iterator[tuple[int, int, float]]:
     """A ``kilonova up``: its port, its process id, and the seconds until it first answered."""
     environment = {**os.environ, "HOME": str(home), "OS_CLIENT_CONFIG_FILE": str(home / "clouds.yaml")}
     began = time.perf_counter()
     process = subprocess.Popen(
-        [BIN / "kilonova", "up", "--driver", driver, "--state-dir", str(home / "state"), "--port", "0"],
+        [BIN / "kilonova", "up", "--driver", driver, "--state-dir", str(home / "state"), "--port", "0", *more],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
