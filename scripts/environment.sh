@@ -51,6 +51,14 @@ check_venv() {
     fi
 }
 
+# A .venv that is a link belongs to another checkout, which several may share: it is used as it is. Making it anew here
+# would clear it there.
+if [ -L .venv ]; then
+    [ -x .venv/bin/python ] && exit 0
+    echo ".venv is a link to $(readlink .venv), where no environment is. Make it there, or remove the link." >&2
+    exit 1
+fi
+
 made && exit 0
 check_python
 check_venv

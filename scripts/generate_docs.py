@@ -13,14 +13,15 @@ from typing import Any, Final
 
 from kilonova.api import policy
 from kilonova.api.history import HISTORY, MAXIMUM, Verdict
+from kilonova.api.own import ROUTES as OWN_ROUTES
 from kilonova.api.resources import ROUTES
-from kilonova.api.state import ROUTES as OWN_ROUTES
 from kilonova.config import Settings
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.operations import OPERATIONS, Operation
 from kilonova.domain.options import meaning_of, range_of
 from kilonova.domain.states import PowerState, TaskState, VmState
 from tests.compat.golden.conformance import blocks
+from tests.compat.notifications import page as notifications
 
 REFERENCE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _GENERATED: Final = "*Generated from {source} by `make docs` (`scripts/generate_docs.py`): change that, not this page.*"
@@ -102,15 +103,28 @@ def policies_page() -> str:
     return _page(
         "Policies",
         "`kilonova/api/policy.py`",
-        "The rules are Nova's and so are their defaults. An administrator passes every rule but `nobody`.",
-        _table("Default | Lets in", ((f"`{name}`", meaning) for name, meaning in _CHECKS.items())),
+        "The rules are Nova's and so are their defaults, but for the role `auditor`, which Nova does not have: it "
+        "reads what every project and the whole fleet has, and changes nothing. The setting `[oslo_policy] "
+        "policy_file` names a `policy.yaml` whose rules stand in place of these; `kilonova policy list` prints what "
+        "is in force.",
+        "```yaml\n# Servers are their users' own, and a role of ours looks after hosts.\n"
+        '"os_compute_api:servers:delete": "rule:context_is_admin or (role:member and user_id:%(user_id)s)"\n'
+        '"os_compute_api:os-hypervisors:list": "rule:context_is_admin or role:operator"\n```',
+        "Rules are written in oslo.policy's language: `role:`, `rule:`, what is known of the caller (`user_id`, "
+        "`project_id`, `user_domain_id`, `project_domain_id`, `domain_id`, `system_scope`, `is_admin`, "
+        "`is_admin_project`) or a literal against a text, `%(project_id)s` or `%(user_id)s` of the target; `and`, "
+        "`or`, `not`, parentheses, `@` (everybody), `!` (nobody). The file is read at start; one that makes no sense "
+        "stops it with the line and the rule.",
+        "## What rules are made of",
+        _table("Rule | Default", ((f"`{name}`", f"`{text}`") for name, text in policy.BASE.items())),
+        "## What is asked for",
         "A rule without anything in the last column is known, but nothing that Kilonova serves asks for it by itself: "
         "a handler may, or what it guards is not there yet.",
         _table(
             "Rule | Default | Guards",
             (
-                (f"`{rule}`", f"`{_check_name(check)}`", "<br>".join(asking.get(rule, [])))
-                for rule, check in sorted(policy.DEFAULTS.items())
+                (f"`{rule}`", f"`{text}`", "<br>".join(asking.get(rule, [])))
+                for rule, text in sorted(policy.DEFAULTS.items())
             ),
         ),
     )
@@ -123,13 +137,21 @@ def faults_page() -> str:
         "`kilonova/domain/faults.py`",
         "A server's fault says what happened, with its numbers; its cause says what kind of trouble that is. Codes are "
         "stable, so that equal causes can be counted.",
-        _table("Code | What it is | What to do next", ((f"`{one.code}`", one.title, one.remedy) for one in FaultCause)),
+        _table(
+            "Code | What it is | What its owner can do next | What its operator should know",
+            ((f"`{one.code}`", one.title, one.remedy, one.operator) for one in FaultCause),
+        ),
     )
 
 
 def conformance_page() -> str:
     """How far the API is that of Nova's own samples, and of a real Nova's answers."""
     return _page("Conformance", "`tests/compat/golden`", *blocks())
+
+
+def notifications_page() -> str:
+    """What is told of what happens, in which words, and what of it is not as Nova tells it."""
+    return _page("Notifications", "`kilonova/notifications` and `tests/compat/notifications`", *notifications.blocks())
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
@@ -139,6 +161,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "policies.md": policies_page,
     "faults.md": faults_page,
     "conformance.md": conformance_page,
+    "notifications.md": notifications_page,
 }
 
 
@@ -265,21 +288,6 @@ def _range(least: float | None, most: float | None) -> str:
 
 
 # --- Policies ----------------------------------------------------------------------------------------------
-
-_CHECKS: Final = {
-    "anybody": "whoever is signed in",
-    "reader": "the role `reader` in the project that the thing belongs to",
-    "member": "the role `member` in the project that the thing belongs to",
-    "manager": "the role `manager` in the project that the thing belongs to",
-    "owner": "the user whom the thing belongs to",
-    "service": "the role `service`",
-    "admin": "the role `admin`, on whichever project",
-    "nobody": "nobody at all",
-}
-
-
-def _check_name(check: policy.Check) -> str:
-    return next(name for name in _CHECKS if getattr(policy, name) is check)
 
 
 def _asking() -> dict[str, list[str]]:

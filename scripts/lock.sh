@@ -12,3 +12,5 @@ compile() {
 compile requirements/dev.in --output-file requirements/dev.txt
 # The runtime has the versions that were tested.
 compile requirements/runtime.in --constraint requirements/dev.txt --output-file requirements/runtime.txt
+# Consumers run apart from everything else, and share no versions with it.
+compile requirements/consumers.in --output-file requirements/consumers.txt
