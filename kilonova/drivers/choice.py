@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from kilonova.domain.errors import HypervisorUnavailable, NotSupported, SettingsUnusable
-from kilonova.drivers.qemu import host
+from kilonova.drivers import host
 
 LIBVIRT_SOCKETS: Final = (Path("/run/libvirt/libvirt-sock"), Path("/run/libvirt/virtqemud-sock"))
 NAMES: Final = ("auto", "qemu", "simulated", "libvirt")

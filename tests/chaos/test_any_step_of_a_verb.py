@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kilonova.domain.states import PowerState
-from kilonova.drivers.qemu import host
+from kilonova.drivers import host
 from tests.backends.driver.worlds import QemuWorld, guest_spec
 from tests.chaos.driver_process import RESCUE
 from tests.services_available import require_or_skip

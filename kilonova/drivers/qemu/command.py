@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
+from kilonova.drivers.host import Accelerator
+from kilonova.drivers.instances.definition import Definition, Disk, DiskRole
 from kilonova.drivers.protocol import Nic
-from kilonova.drivers.qemu.definition import Definition, Disk, DiskRole
-from kilonova.drivers.qemu.host import Accelerator
 
 SERIAL: Final = "serial.sock"
 SCREEN: Final = "vnc.sock"

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
-from kilonova.drivers.qemu.definition import Disk, DiskRole
-from kilonova.drivers.qemu.disks import qemu_img
+from kilonova.drivers.disks.tool import qemu_img
+from kilonova.drivers.instances.definition import Disk, DiskRole
 from kilonova.drivers.qemu.machine import Machine
 
 SNAPSHOT_FORMAT: Final = "qcow2"

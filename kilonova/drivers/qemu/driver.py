@@ -21,12 +21,13 @@ from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
+from kilonova.drivers import host
+from kilonova.drivers.disks.cache import ImageCache
 from kilonova.drivers.herald import Herald
+from kilonova.drivers.instances.room import GONE
 from kilonova.drivers.protocol import GuestSpec, ImageSource, Inventory, Listener
-from kilonova.drivers.qemu import host, process
-from kilonova.drivers.qemu.disks import ImageCache
+from kilonova.drivers.qemu import process
 from kilonova.drivers.qemu.guest import Guest, Site
-from kilonova.drivers.qemu.room import GONE
 from kilonova.drivers.qemu.watch import Watch
 from kilonova.drivers.turns import Turns
 

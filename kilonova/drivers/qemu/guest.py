@@ -12,12 +12,13 @@ from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
+from kilonova.drivers import host
+from kilonova.drivers.disks.cache import ImageCache, cache_key
+from kilonova.drivers.disks.making import RESCUE_DISK, make_disks, make_rescue_disk
+from kilonova.drivers.disks.tool import disk_trouble
 from kilonova.drivers.herald import Herald
-from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec, ImageSource
-from kilonova.drivers.qemu import command, host, process
-from kilonova.drivers.qemu.console import read_console, trim_console
-from kilonova.drivers.qemu.copying import SNAPSHOT_FORMAT, copy_at_rest, copy_live
-from kilonova.drivers.qemu.definition import (
+from kilonova.drivers.instances.console import read_console, trim_console
+from kilonova.drivers.instances.definition import (
     DEFINITION_FILE,
     Condition,
     Definition,
@@ -25,12 +26,14 @@ from kilonova.drivers.qemu.definition import (
     find_definition,
     save_definition,
 )
-from kilonova.drivers.qemu.disks import RESCUE_DISK, ImageCache, cache_key, disk_trouble, make_disks, make_rescue_disk
+from kilonova.drivers.instances.room import remove_directory, require_memory
+from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec, ImageSource
+from kilonova.drivers.qemu import command, process
+from kilonova.drivers.qemu.copying import SNAPSHOT_FORMAT, copy_at_rest, copy_live
 from kilonova.drivers.qemu.machine import MONITOR, Machine
 from kilonova.drivers.qemu.memory import MEMORY_FILE, forget_memory, load_memory, save_memory
 from kilonova.drivers.qemu.process import QemuProcess
 from kilonova.drivers.qemu.qmp import QmpClosed, QmpTimeout
-from kilonova.drivers.qemu.room import remove_directory, require_memory
 from kilonova.drivers.qemu.statistics import diagnose
 from kilonova.drivers.qemu.watch import Watch
 

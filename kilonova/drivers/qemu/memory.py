@@ -9,7 +9,7 @@ from typing import Any, Final
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
-from kilonova.drivers.qemu.disks import disk_trouble
+from kilonova.drivers.disks.tool import disk_trouble
 from kilonova.drivers.qemu.machine import Machine
 
 MEMORY_FILE: Final = "memory.state"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kilonova.domain.diagnostics import Diagnostics, DiskCounters
-from kilonova.drivers.qemu.definition import Definition
+from kilonova.drivers.instances.definition import Definition
 from kilonova.drivers.qemu.machine import Machine
 
 _TICK_NANOSECONDS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")

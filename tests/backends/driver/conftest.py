@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.drivers.qemu import host
+from kilonova.drivers import host
 from tests.backends.driver.worlds import QemuWorld, SimulatedWorld, World
 from tests.services_available import require_or_skip
 

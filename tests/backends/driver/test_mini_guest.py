@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kilonova.domain.states import PowerState
+from kilonova.drivers import host
 from kilonova.drivers.protocol import Nic
-from kilonova.drivers.qemu import host
 from kilonova.images.guests.mini.__main__ import build, default_cache
 from kilonova.images.guests.mini.packages import CannotBuild
 from tests.backends.driver.worlds import QemuWorld, guest_spec, image_of

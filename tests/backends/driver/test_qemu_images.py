@@ -13,9 +13,9 @@ import pytest
 
 from kilonova.domain.errors import GuestFailure, NotFound
 from kilonova.domain.faults import FaultCause
+from kilonova.drivers.disks.cache import ImageCache
+from kilonova.drivers.instances.definition import find_definition
 from kilonova.drivers.protocol import ImageSource
-from kilonova.drivers.qemu.definition import find_definition
-from kilonova.drivers.qemu.disks import ImageCache
 from kilonova.drivers.qemu.driver import IMAGE_IDLE_SECONDS
 from kilonova.images.guests import tiny
 from tests.backends.driver import images

@@ -13,17 +13,18 @@ import pytest
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
+from kilonova.drivers import host
+from kilonova.drivers.instances.console import LIMIT_BYTES
+from kilonova.drivers.instances.definition import find_definition, save_definition
 from kilonova.drivers.protocol import GuestEventKind
-from kilonova.drivers.qemu import host
-from kilonova.drivers.qemu.console import LIMIT_BYTES
-from kilonova.drivers.qemu.definition import find_definition, save_definition
 from tests.backends.driver.worlds import QemuWorld, guest_spec
 from tests.waiting import wait_until
 
 DIES_AT = """
 import os, sys
 from pathlib import Path
-from kilonova.drivers.qemu import QemuDriver, {module}
+from kilonova.drivers.disks import cache
+from kilonova.drivers.qemu import QemuDriver, guest, process
 from tests.backends.driver.worlds import guest_spec
 real = {module}.{step}
 def die(*arguments, **named):
@@ -39,8 +40,8 @@ STEPS = (
     ("guest", "save_definition", False),
     ("guest", "save_definition", True),
     ("guest", "make_disks", False),
-    ("disks", "_download", True),
-    ("disks", "_verify_bytes", False),
+    ("cache", "_download", True),
+    ("cache", "_verify_bytes", False),
     ("guest", "make_disks", True),
     ("process", "listen", True),
     ("process", "launch", False),

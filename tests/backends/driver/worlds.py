@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from kilonova.drivers.instances.definition import Definition, save_definition
 from kilonova.drivers.protocol import (
     CanInterrupt,
     CanReadConsole,
@@ -26,7 +27,6 @@ from kilonova.drivers.protocol import (
     Nic,
 )
 from kilonova.drivers.qemu import QemuDriver, process
-from kilonova.drivers.qemu.definition import Definition, save_definition
 from kilonova.drivers.simulated import Instant, SimulatedDriver
 from kilonova.drivers.simulated.shelf import Shelf, SimulatedGuest
 from kilonova.images.guests import tiny

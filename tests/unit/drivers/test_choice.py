@@ -7,7 +7,7 @@ import pytest
 
 from kilonova.domain.errors import HypervisorUnavailable, NotSupported, SettingsUnusable
 from kilonova.drivers.choice import Choice, choose
-from kilonova.drivers.qemu.host import Accelerator, QemuVersion, find_accelerator
+from kilonova.drivers.host import Accelerator, QemuVersion, find_accelerator
 
 QEMU = QemuVersion("/usr/bin/qemu-system-x86_64", 7, 2, 22)
 SLOW = Accelerator("tcg", "the reason")

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
+from kilonova.drivers.host import Accelerator
+from kilonova.drivers.instances.definition import Definition, Disk, DiskRole
 from kilonova.drivers.protocol import Nic
 from kilonova.drivers.qemu.command import command_line
-from kilonova.drivers.qemu.definition import Definition, Disk, DiskRole
-from kilonova.drivers.qemu.host import Accelerator
 
 TCG = Accelerator("tcg", "")
 KVM = Accelerator("kvm", "")

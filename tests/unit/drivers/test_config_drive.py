@@ -7,9 +7,9 @@ import struct
 import pytest
 
 from kilonova.domain.errors import GuestFailure
+from kilonova.drivers.disks.config_drive import config_drive, wants_config_drive
+from kilonova.drivers.disks.isofs import BLOCK, iso_image
 from kilonova.drivers.protocol import GuestSpec, InjectedFile, Nic
-from kilonova.drivers.qemu.config_drive import config_drive, wants_config_drive
-from kilonova.drivers.qemu.isofs import BLOCK, iso_image
 
 SPEC = GuestSpec(
     uuid="6d0b9a4e-5d0f-4f0e-9a55-0c8d3f0e7f10",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
-from kilonova.drivers.qemu.formats import ImageFacts, check_image
+from kilonova.drivers.disks.formats import ImageFacts, check_image
 from kilonova.images.guests import tiny
 
 GOOD = tiny.qcow2_image()

@@ -6,7 +6,7 @@ from typing import Final
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
-from kilonova.drivers.qemu import host
+from kilonova.drivers import host
 
 GONE: Final = ".gone-"
 """How the names of directories begin that are being removed."""

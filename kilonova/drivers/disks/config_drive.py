@@ -10,8 +10,8 @@ from typing import Final
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
+from kilonova.drivers.disks.isofs import iso_image
 from kilonova.drivers.protocol import GuestSpec, Nic
-from kilonova.drivers.qemu.isofs import iso_image
 
 LABEL: Final = "config-2"
 _WHERE: Final = "openstack/latest"
