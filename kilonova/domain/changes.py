@@ -74,7 +74,8 @@ class Change:
     How a change is told outside follows from its operation, phase and event (``notifications/occasions.py``). Where it
     does not, ``notices`` says it, in order: ``("live_migration_post.start@host-1",)`` is the versioned name, the phase,
     and whose host speaks if not ``host``; ``("update",)`` tells nothing but the update. ``raised`` is the exception
-    behind a fault. Without ``keeps_fault`` a fault is told, and not kept as the instance's.
+    behind a fault. Without ``keeps_fault`` a fault is told, and not kept as the instance's. With ``spares_event`` the
+    operation failed, and its step's event counts as a success all the same.
     """
 
     before: Instance | None
@@ -100,3 +101,4 @@ class Change:
     opens: str | None = None
     step: str | None = None
     is_undoing: bool = False
+    spares_event: bool = False

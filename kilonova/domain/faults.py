@@ -140,6 +140,17 @@ HOPELESS: Final = frozenset({FaultCause.IMAGE_CORRUPT, FaultCause.IMAGE_REFUSED,
 """Causes that no other host would mend."""
 
 
+def build_aborted(uuid: str, reason: str) -> str:
+    """What the owner reads of a build that no other host would mend (contract §6.6.4)."""
+    return f"Build of instance {uuid} aborted: {reason}"
+
+
+def builds_exhausted(uuid: str, reason: str) -> str:
+    """What the owner reads of a build that failed wherever it was tried (contract §6.6.4), and then why."""
+    told = f"Exhausted all hosts available for retrying build failures for instance {uuid}."
+    return f"Exceeded maximum number of retries. {told} {reason}"
+
+
 def find_cause(code: str) -> FaultCause | None:
     """The cause with this code, or None."""
     return next((cause for cause in FaultCause if cause.code == code), None)

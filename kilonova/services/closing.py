@@ -1,9 +1,10 @@
 """How an operation ends in failure, whoever found out: the agent that ran it, or the janitor that waited in vain."""
 
+from dataclasses import replace
 from typing import Final
 
 from kilonova.domain.changes import Cause, Change, Phase
-from kilonova.domain.faults import FaultCause
+from kilonova.domain.faults import HOPELESS, FaultCause, build_aborted, builds_exhausted
 from kilonova.domain.model import Fault, Instance, InstanceAction, Instant
 from kilonova.domain.operations import get_operation
 from kilonova.domain.states import PowerState, TaskState
@@ -49,11 +50,12 @@ def close_with_failure(
     kept, so that a delete goes there and clears up.
     """
     operation = get_operation(action.operation)
+    is_build, is_unable = operation.name == "create", failure.cause is FaultCause.NOT_SUPPORTED
     lost = failed(operation, instance, now=now, power=power)
-    if failure.cause is FaultCause.NOT_SUPPORTED:
+    if is_unable and not is_build:
         lost = unchanged(instance, now=now)
     lost = lost._replace(task_state=awaited(tx, action, instance))
-    is_homeless = operation.name == "create" and (failure.is_cleared or instance.host is None)
+    is_homeless = is_build and (failure.is_cleared or instance.host is None)
     if is_homeless:
         lost = lost._replace(host=None, node=None)
     change = Change(
@@ -66,15 +68,25 @@ def close_with_failure(
         cause=Cause.EXPIRED if failure.cause in _EXPIRED else Cause.REQUESTED,
         action_id=action.id,
         host=action.host,
-        fault=fault_of(failure, action, now),
+        fault=fault_of(_of_build(failure, instance) if is_build else failure, action, now),
         traceback=cut(failure.traceback) or None,
         details=failure.message[:255],
         raised=failure.raised,
         parameters_json=action.parameters_json,
+        spares_event=is_build and failure.cause in HOPELESS,
     )
     changes.save(tx, change)
     if is_homeless:
         fleet.release_claim(tx, instance.uuid)
+
+
+def _of_build(failure: Failure, instance: Instance) -> Failure:
+    """The failure of a build that goes to no other host, in Nova's words (contract §6.6.4), its own reason last."""
+    if failure.cause in _EXPIRED or instance.task_state is TaskState.DELETING:
+        return failure
+    is_aborted = failure.cause in HOPELESS or not failure.is_cleared
+    tell = build_aborted if is_aborted else builds_exhausted
+    return replace(failure, message=tell(instance.uuid, failure.message))
 
 
 def delete_without_host(tx: Transaction, action: InstanceAction, instance: Instance, *, now: Instant) -> None:

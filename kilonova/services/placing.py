@@ -9,7 +9,7 @@ import logging
 from kilonova.bus import CONDUCTOR, Bus, host_topic
 from kilonova.domain.changes import Change, Phase, Raised
 from kilonova.domain.errors import StaleRecord
-from kilonova.domain.faults import FaultCause
+from kilonova.domain.faults import FaultCause, builds_exhausted
 from kilonova.domain.model import Clock, Fault, Instance, InstanceAction, Instant, Request
 from kilonova.domain.operations import get_operation
 from kilonova.domain.placement import Ask, Decision, Rules, Weighed, decide
@@ -191,10 +191,12 @@ class Placer:
 
     def _give_up(self, action: InstanceAction, instance: Instance, decision: Decision) -> None:
         now, create = self._clock(), get_operation("create")
+        why = decision.summary()
+        told = builds_exhausted(instance.uuid, why) if decision.ask.tried else f"No valid host was found. {why}"
         fault = Fault(
             code=500,
             cause=FaultCause.NO_VALID_HOST.code,
-            message=f"No valid host was found. {decision.summary()}"[:255],
+            message=told[:255],
             details="",
             host=None,
             created_at=now,

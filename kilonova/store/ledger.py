@@ -241,11 +241,10 @@ def release_leases(connection: Connection, owners: Collection[str]) -> None:
 
 
 def assign_action(connection: Connection, action_id: int, *, host: str | None) -> None:
-    """Give an open action to a host, or with None back to the conductor; nobody owns it then."""
+    """Give an open action to a host, or with None back to the conductor; nobody owns it then, nor has begun it."""
     table = instance_actions
-    connection.execute(
-        table.update().where(table.c.id == action_id, _is_open).values(host=host, owner=None, lease_until=None)
-    )
+    values = {"host": host, "owner": None, "lease_until": None, "attempts": 0}
+    connection.execute(table.update().where(table.c.id == action_id, _is_open).values(**values))
 
 
 def move_action(
@@ -380,7 +379,8 @@ def _touch_action(connection: Connection, change: Change, action_id: int) -> Non
     """Bump the action, and close it if the change does; a closed one takes no more."""
     values: dict[str, Any] = {"updated_at": change.occurred_at}
     if change.phase is Phase.ERROR:
-        values["message"] = "Error"
+        # The message is that of a failed event; a build that was aborted has none (contract §6.6.4, §7.2).
+        values |= {} if change.spares_event else {"message": "Error"}
         values["cause"] = change.fault.cause if change.fault else FaultCause.INTERNAL.code
     result = _RESULTS.get(change.phase) if change.phase else None
     if result is not None and change.closes_action:
@@ -406,9 +406,10 @@ def _finish_event(connection: Connection, change: Change, event: str | None) -> 
     """Finish the newest open event of this name; where none was opened, one that began and ended now stands for it."""
     if event is None:
         return
+    phase = Phase.END if change.spares_event else change.phase
     ending = {
         "finished_at": change.occurred_at,
-        "result": _RESULTS[change.phase] if change.phase else None,
+        "result": _RESULTS[phase] if phase else None,
         "traceback": change.traceback,
         "details": change.details,
     }

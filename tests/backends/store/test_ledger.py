@@ -93,7 +93,7 @@ def test_an_assigned_action_is_nobodys_yet(database: Database) -> None:
     with database.transaction() as tx:
         assign_action(tx.connection, story.action.id, host="h9")
     action = story.action
-    assert (action.host, action.owner, action.lease_until) == ("h9", None, None)
+    assert (action.host, action.owner, action.lease_until, action.attempts) == ("h9", None, None, 0)
     with database.transaction() as tx:
         assign_action(tx.connection, story.action.id, host=None)
     assert story.action.host is None
