@@ -40,11 +40,15 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
-    """The exception behind a failure: its class, and the module and function that raised it."""
+    """The exception behind a failure: its class, the module and function that raised it, and what it said.
+
+    ``message`` is empty where the fault says the same.
+    """
 
     exception: str
     module: str
     function: str
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

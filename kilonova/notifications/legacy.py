@@ -99,8 +99,8 @@ def audited_existence(period: Period) -> Payload:
 
 def fault_payload(server: Server) -> Payload:
     """What ``*.error`` has besides (contract §10.4.2)."""
-    fault = server.facts.get("fault") or {}
-    message = fault.get("message") or server.facts.get("details") or ""
+    fault, raised = server.facts.get("fault") or {}, server.facts.get("raised") or {}
+    message = raised.get("message") or fault.get("message") or server.facts.get("details") or ""
     return {"exception": exception_text(server), "message": message[:255], "code": fault.get("code", 500)}
 
 
@@ -108,7 +108,7 @@ def exception_text(server: Server) -> str:
     """The exception as Nova's own become text: the repr of a dictionary."""
     fault = server.facts.get("fault") or {}
     raised = server.facts.get("raised") or {}
-    message = fault.get("message") or server.facts.get("details") or ""
+    message = raised.get("message") or fault.get("message") or server.facts.get("details") or ""
     kwargs = {"code": fault.get("code", 500)}
     return str({"kwargs": kwargs, "message": message, "class": raised.get("exception", "KilonovaError")})
 

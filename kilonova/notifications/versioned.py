@@ -161,7 +161,7 @@ def exception_of(server: Server) -> Payload:
             "module_name": raised.get("module", "kilonova"),
             "function_name": raised.get("function", server.row.operation or ""),
             "exception": raised.get("exception", "KilonovaError"),
-            "exception_message": fault.get("message") or server.facts.get("details") or "",
+            "exception_message": raised.get("message") or fault.get("message") or server.facts.get("details") or "",
             "traceback": server.facts.get("traceback") or fault.get("details") or "",
         },
     )

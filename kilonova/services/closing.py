@@ -51,6 +51,7 @@ def close_with_failure(
     """
     operation = get_operation(action.operation)
     is_build, is_unable = operation.name == "create", failure.cause is FaultCause.NOT_SUPPORTED
+    told = _of_build(failure, instance) if is_build else failure
     lost = failed(operation, instance, now=now, power=power)
     if is_unable and not is_build:
         lost = unchanged(instance, now=now)
@@ -68,10 +69,10 @@ def close_with_failure(
         cause=Cause.EXPIRED if failure.cause in _EXPIRED else Cause.REQUESTED,
         action_id=action.id,
         host=action.host,
-        fault=fault_of(_of_build(failure, instance) if is_build else failure, action, now),
+        fault=fault_of(told, action, now),
         traceback=cut(failure.traceback) or None,
         details=failure.message[:255],
-        raised=failure.raised,
+        raised=told.raised,
         parameters_json=action.parameters_json,
         spares_event=is_build and failure.cause in HOPELESS,
     )
@@ -86,7 +87,8 @@ def _of_build(failure: Failure, instance: Instance) -> Failure:
         return failure
     is_aborted = failure.cause in HOPELESS or not failure.is_cleared
     tell = build_aborted if is_aborted else builds_exhausted
-    return replace(failure, message=tell(instance.uuid, failure.message))
+    raised = failure.raised and replace(failure.raised, message=failure.message)
+    return replace(failure, message=tell(instance.uuid, failure.message), raised=raised)
 
 
 def delete_without_host(tx: Transaction, action: InstanceAction, instance: Instance, *, now: Instant) -> None:
