@@ -186,7 +186,7 @@ class Agent:
 
         With a negative ``sync_power_state_interval`` only the second is done.
         """
-        self._tell(self.driver.list_guests(), "found so by the comparison of power states")
+        self._tell(self.driver.list_guests(), "found so by the comparison of power states", is_complete=True)
         return False
 
     def is_able(self, operation: Operation) -> bool:
@@ -238,11 +238,11 @@ class Agent:
         except KilonovaError:
             _log.exception("Could not tell of %s; the next comparison will", ", ".join(powers))
 
-    def _tell(self, powers: Mapping[str, PowerState], detail: str) -> None:
+    def _tell(self, powers: Mapping[str, PowerState], detail: str, *, is_complete: bool = False) -> None:
         """Tell power states; remove what is unwanted, and look again where the control plane doubts."""
-        if not powers or self._is_refused:
+        if self._is_refused:
             return
-        verdict = self.door.observe(self.host, _observations(powers, detail))
+        verdict = self.door.observe(self.host, _observations(powers, detail), is_complete=is_complete)
         for uuid in verdict.unwanted:
             _log.warning("Removing guest %s from %s: no server wants it here", uuid, self.host)
             self.driver.destroy(uuid)

@@ -121,9 +121,9 @@ class Conductor:
                 continue
         raise Unavailable(f"The instance of action {report.action_id} changes too fast to be written.")
 
-    def observe(self, host: str, observations: Sequence[Observation]) -> Verdict:
+    def observe(self, host: str, observations: Sequence[Observation], *, is_complete: bool = False) -> Verdict:
         """Judge what happened on a host without anybody having asked."""
-        return self._observer.observe(host, observations)
+        return self._observer.observe(host, observations, is_complete=is_complete)
 
     def _take(self, report: PhaseReport) -> bool:
         with self._database.read() as connection:

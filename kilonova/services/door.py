@@ -142,5 +142,5 @@ class Door(Protocol):
     def report(self, report: PhaseReport) -> bool:
         """Say how far an operation is; False if it is no longer this run's to carry out."""
 
-    def observe(self, host: str, observations: Sequence[Observation]) -> Verdict:
-        """Tell power states that nobody asked for."""
+    def observe(self, host: str, observations: Sequence[Observation], *, is_complete: bool = False) -> Verdict:
+        """Tell power states that nobody asked for; ``is_complete`` if these are all the guests that the host has."""

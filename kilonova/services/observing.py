@@ -43,10 +43,11 @@ class Observer:
         self._bus = bus
         self._clock = clock
 
-    def observe(self, host: str, observations: Sequence[Observation]) -> Verdict:
+    def observe(self, host: str, observations: Sequence[Observation], *, is_complete: bool = False) -> Verdict:
         """Judge the observations; those of a second look that still hold are taken over.
 
         A first look only raises doubts: what it saw may be older than the record, if an operation ended meanwhile.
+        With ``is_complete`` the host has no other guests: what was evacuated from it and is not among them is gone.
         """
         known, promised = self._known(host, observations)
         unwanted, doubts = set(), {}
@@ -62,10 +63,17 @@ class Observer:
                 doubts[instance.uuid] = instance.generation
             elif seen.generation == instance.generation:
                 self._follow(instance, seen)
-        if unwanted:
+        cleared = unwanted | (self._vanished(host, observations) if is_complete else set())
+        if cleared:
             with self._database.transaction() as tx:
-                moves.complete_evacuations(tx, host, unwanted, now=self._clock())
+                moves.complete_evacuations(tx, host, cleared, now=self._clock())
         return Verdict(unwanted=frozenset(unwanted), doubts=doubts)
+
+    def _vanished(self, host: str, observations: Sequence[Observation]) -> set[str]:
+        """Servers that were evacuated from the host and whose guests it has no more, as after the loss of its disk."""
+        with self._database.read() as connection:
+            evacuated = moves.list_left_guests(connection, host)
+        return evacuated - {seen.instance_uuid for seen in observations}
 
     def _known(self, host: str, observations: Sequence[Observation]) -> tuple[dict[str, Instance], set[str]]:
         """The servers of these guests, and which of those are not on this host and have a claim of it.

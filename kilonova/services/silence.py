@@ -31,9 +31,9 @@ class SilentDoor:
         """See ``Door``."""
         return not self.is_shut and self._beyond.report(report)
 
-    def observe(self, host: str, observations: Sequence[Observation]) -> Verdict:
+    def observe(self, host: str, observations: Sequence[Observation], *, is_complete: bool = False) -> Verdict:
         """See ``Door``."""
-        return Verdict() if self.is_shut else self._beyond.observe(host, observations)
+        return Verdict() if self.is_shut else self._beyond.observe(host, observations, is_complete=is_complete)
 
 
 def make_mortal(agent: Agent) -> Callable[[bool], None]:

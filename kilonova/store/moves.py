@@ -97,16 +97,23 @@ def end_migrations(tx: Transaction, instance_uuid: str, *, now: Instant, status:
 
 def complete_evacuations(tx: Transaction, host: str, instance_uuids: Collection[str], *, now: Instant) -> None:
     """Record that a host that is back removes what these servers left there when they were evacuated from it."""
-    table = migrations.c
-    mine = (table.instance_uuid.in_(list(instance_uuids)), table.source_compute == host, table.status == "done")
+    mine = (migrations.c.instance_uuid.in_(list(instance_uuids)), *_evacuated_from(host))
     tx.connection.execute(migrations.update().where(*mine).values(status="completed", updated_at=now))
 
 
 def has_left_guests(connection: Connection, host: str) -> bool:
     """Whether servers were evacuated from the host whose guests it has not removed yet."""
+    return connection.scalar(select(migrations.c.id).where(*_evacuated_from(host)).limit(1)) is not None
+
+
+def list_left_guests(connection: Connection, host: str) -> set[str]:
+    """The servers that were evacuated from the host, as long as it has not said that their guests are gone."""
+    return set(connection.scalars(select(migrations.c.instance_uuid).where(*_evacuated_from(host))))
+
+
+def _evacuated_from(host: str) -> tuple[ColumnElement[bool], ...]:
     table = migrations.c
-    mine = (table.source_compute == host, table.migration_type == "evacuation", table.status == "done")
-    return connection.scalar(select(table.id).where(*mine).limit(1)) is not None
+    return table.source_compute == host, table.migration_type == "evacuation", table.status == "done"
 
 
 def get_migration(connection: Connection, migration_id: int) -> Migration:

@@ -201,6 +201,18 @@ def test_a_server_of_a_lost_host_is_made_anew_on_another(house: House) -> None:
     assert migrations(house)[0]["status"] == "completed"
 
 
+def test_a_host_that_lost_its_guests_may_be_up_again_once_it_has_said_so(house: House) -> None:
+    server = house.boot()["id"]
+    lost = host_of(house, server)
+    lose(house, lost)
+    house.act(server, {"evacuate": {}})
+    house.settle()
+    house.driver(lost).destroy(server)  # as a new disk does
+    compare(house)
+    assert migrations(house)[0]["status"] == "completed"
+    lose(house, lost, is_down=False)
+
+
 def test_an_evacuated_server_stays_off_from_2_95_on(house: House) -> None:
     server = house.boot()["id"]
     lose(house, host_of(house, server))

@@ -33,8 +33,8 @@ class Doorway:
     def report(self, report: PhaseReport) -> bool:
         return self.beyond.report(report)
 
-    def observe(self, host: str, observations: Sequence[Observation]) -> Verdict:
-        return self.beyond.observe(host, observations)
+    def observe(self, host: str, observations: Sequence[Observation], *, is_complete: bool = False) -> Verdict:
+        return self.beyond.observe(host, observations, is_complete=is_complete)
 
 
 def _agent(house: House) -> Agent:
@@ -68,12 +68,12 @@ def test_a_comparison_that_is_older_than_a_start_switches_nothing_off(house: Hou
 
         begun = False
 
-        def observe(self, host: str, observations: Sequence[Observation]) -> Verdict:
+        def observe(self, host: str, observations: Sequence[Observation], *, is_complete: bool = False) -> Verdict:
             if not self.begun:
                 self.begun = True
                 house.act(server["id"], {"os-start": None})
                 house.settle()
-            return super().observe(host, observations)
+            return super().observe(host, observations, is_complete=is_complete)
 
     agent = _agent(house)
     _put_before(agent, Slow)

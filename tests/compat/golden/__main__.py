@@ -9,13 +9,14 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.compat.golden import not_yet
 from tests.compat.golden.asking import failures
-from tests.compat.golden.estate import Estate, settled_in
+from tests.compat.golden.estate import Estate, Grounds, NotBuilt
 from tests.compat.golden.golden_data import captures, samples
 from tests.compat.golden.outside import unasked_because, uncompared_because
 from tests.compat.golden.replaying import departures
@@ -27,22 +28,30 @@ _MESSAGE = re.compile(r'"message":\s*"(.*?)"}}')
 def deviations() -> dict[str, list[str]]:
     """Everything that does not conform, with its differences."""
     found = {}
-    with _estate() as estate:
+    with _grounds() as grounds:
         for sample in samples():
             row = find_row(sample)
             if row is not None and not unasked_because(sample):
-                found[sample.path] = failures(sample, row, estate)
-    with _estate() as estate:
+                found[sample.path] = _found(grounds, partial(failures, sample, row))
+    with _grounds() as grounds:
         for capture in captures():
             if not uncompared_because(capture):
-                found[capture.title] = departures(capture, estate)
+                found[capture.title] = _found(grounds, partial(departures, capture))
     return {name: lines for name, lines in found.items() if lines}
 
 
+def _found(grounds: Grounds, look: Callable[[Estate], list[str]]) -> list[str]:
+    try:
+        with grounds.lent() as estate:
+            return look(estate)
+    except NotBuilt as problem:
+        return [f"the estate is spoilt: {problem}"]
+
+
 @contextmanager
-def _estate() -> Iterator[Estate]:
-    with tempfile.TemporaryDirectory() as home, settled_in(Path(home)) as estate:
-        yield estate
+def _grounds() -> Iterator[Grounds]:
+    with tempfile.TemporaryDirectory() as home, closing(Grounds(Path(home))) as grounds:
+        yield grounds
 
 
 def main(arguments: list[str]) -> int:

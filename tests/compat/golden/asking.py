@@ -21,8 +21,6 @@ def failures(sample: Sample, row: Row, estate: Estate) -> list[str]:
         return _judged(sample, row, reply) or (estate.broken() if row.is_request else [])
     except NotBuilt as problem:
         return [str(problem)]
-    finally:
-        estate.sweep()
 
 
 def _judged(sample: Sample, row: Row, reply: httpx2.Response) -> list[str]:

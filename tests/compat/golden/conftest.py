@@ -1,14 +1,22 @@
-"""One estate for all of a module's tests."""
+"""One estate for all of a module's tests, as long as none spoils it."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.compat.golden.estate import Estate, settled_in
+from tests.compat.golden.estate import Estate, Grounds
 
 
 @pytest.fixture(scope="module")
-def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
-    """A house with things in it."""
-    with settled_in(tmp_path_factory.mktemp("estate")) as settled:
-        yield settled
+def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
+    """Where the estate stands."""
+    made = Grounds(tmp_path_factory.mktemp("grounds"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def estate(grounds: Grounds) -> Iterator[Estate]:
+    """A house with things in it, swept after the test; a new one after a test that spoiled the last."""
+    with grounds.lent() as lent:
+        yield lent

@@ -6,7 +6,7 @@ spoil is made anew each time; what is only looked at is kept.
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -70,7 +70,13 @@ class Estate:
         return [f"accepted, and then {each['action']} failed: {each['message']}" for each in actions if each["message"]]
 
     def sweep(self) -> None:
-        """Remove the servers and aggregates that a request made, so that there is room for the next; hosts are up."""
+        """Remove the servers and aggregates that a request made, so that there is room for the next; hosts are up.
+
+        What was accepted is carried out first, and hosts remove what was evacuated from them: only then may they be up.
+        """
+        self.settle()
+        for agent in self.house.cloud.plane.agents:
+            agent.compare()
         for service in self._computes():
             if service["status"] != "enabled" or service["forced_down"]:
                 self._change_service(service["id"], {"status": "enabled", "forced_down": False})
@@ -443,8 +449,34 @@ class Estate:
         return str(next(each[key] for each in found if each["hypervisor_hostname"] == name))
 
 
-@contextmanager
-def settled_in(state_dir: Path) -> Iterator[Estate]:
-    """An estate for as long as the tests need it."""
-    with lived_in(state_dir, simulate_hosts=HOSTS) as house:
-        yield Estate(house)
+class Grounds:
+    """Where estates stand, one at a time, each in a folder of its own in ``home``."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._numbers = count(1)
+        self._house: ExitStack | None = None
+        self._estate: Estate | None = None
+
+    @contextmanager
+    def lent(self) -> Iterator[Estate]:
+        """The estate, for one request; where that spoils it, so that it cannot be swept, the next gets a new one."""
+        estate = self._estate or self._build()
+        try:
+            yield estate
+            estate.sweep()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Tear down the estate that stands."""
+        house, self._house, self._estate = self._house, None, None
+        if house is not None:
+            house.close()
+
+    def _build(self) -> Estate:
+        self._house = ExitStack()
+        state_dir = self._home / f"estate-{next(self._numbers)}"
+        self._estate = Estate(self._house.enter_context(lived_in(state_dir, simulate_hosts=HOSTS)))
+        return self._estate
