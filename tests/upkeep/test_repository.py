@@ -1,6 +1,7 @@
 """What may be in the repository at all."""
 
 import re
+import subprocess
 
 from tests.upkeep.sources import ROOT, listing, project_files
 
@@ -48,6 +49,13 @@ def test_no_file_names_a_package_registry() -> None:
 def test_no_file_holds_a_path_of_a_developers_machine() -> None:
     rule = "A path of one machine means nothing on another; write it relative to the repository."
     assert not (broken := _matches(_PLACES)), listing(broken, rule)
+
+
+def test_no_link_leads_out_of_the_repository() -> None:
+    command = ["git", "ls-files", "--stage"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    broken = [line.split("\t")[1] for line in listed if line.startswith("120000")]
+    assert not broken, listing(broken, "A link, as to an environment that several checkouts share, is one machine's:")
 
 
 def test_there_is_one_kind_of_lock_file() -> None:
