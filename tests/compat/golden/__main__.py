@@ -16,8 +16,9 @@ from pathlib import Path
 
 from tests.compat.golden import not_yet
 from tests.compat.golden.asking import failures
-from tests.compat.golden.estate import Estate, Grounds, NotBuilt
+from tests.compat.golden.estate import Estate, NotBuilt
 from tests.compat.golden.golden_data import captures, samples
+from tests.compat.golden.grounds import Grounds
 from tests.compat.golden.outside import unasked_because, uncompared_because
 from tests.compat.golden.replaying import departures
 from tests.compat.golden.rows import find_row

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.compat.golden.estate import Estate, Grounds
+from tests.compat.golden.estate import Estate
+from tests.compat.golden.grounds import Grounds
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,8 @@ spoil is made anew each time; what is only looked at is kept.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any, Final
 
 import httpx2
@@ -16,10 +14,9 @@ import httpx2
 from kilonova.domain.changes import Phase
 from kilonova.domain.model import Instant, after
 from kilonova.wire.times import naive
-from tests.plane.house import House, lived_in
+from tests.plane.house import House
 from tests.plane.moving import PROGRESS, Run
 
-HOSTS: Final = 3
 ORDINARY: Final = "ordinary"
 UNKNOWN_UUID: Final = "3cb9bc59-5699-4588-a4b1-b87f96708bc6"
 PUBLIC_KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFsp4l5S3vJpUqdPvQnSjPmZQnwVVpXKZkAaKgdu3JHi golden"
@@ -447,36 +444,3 @@ class Estate:
         name = self.house.show(self.server())["OS-EXT-SRV-ATTR:hypervisor_hostname"]
         found = self.must("GET", "/os-hypervisors", version=version)["hypervisors"]
         return str(next(each[key] for each in found if each["hypervisor_hostname"] == name))
-
-
-class Grounds:
-    """Where estates stand, one at a time, each in a folder of its own in ``home``."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self._numbers = count(1)
-        self._house: ExitStack | None = None
-        self._estate: Estate | None = None
-
-    @contextmanager
-    def lent(self) -> Iterator[Estate]:
-        """The estate, for one request; where that spoils it, so that it cannot be swept, the next gets a new one."""
-        estate = self._estate or self._build()
-        try:
-            yield estate
-            estate.sweep()
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Tear down the estate that stands."""
-        house, self._house, self._estate = self._house, None, None
-        if house is not None:
-            house.close()
-
-    def _build(self) -> Estate:
-        self._house = ExitStack()
-        state_dir = self._home / f"estate-{next(self._numbers)}"
-        self._estate = Estate(self._house.enter_context(lived_in(state_dir, simulate_hosts=HOSTS)))
-        return self._estate
