@@ -424,4 +424,5 @@ def shown_settings(settings: Settings) -> PlaneSettings:
         audit_cycle=parse_cycle(settings.DEFAULT.instance_usage_audit_period),
         stuck_after_seconds=settings.DEFAULT.service_down_time + 2 * settings.DEFAULT.instance_lease,
         feed=settings.feed,
+        statistics=settings.statistics,
     )

@@ -28,6 +28,7 @@ from kilonova.services.settings import (
     RabbitSettings,
     SchedulerSettings,
     ServiceSettings,
+    StatisticsSettings,
 )
 
 _PREFIX: Final = "KILONOVA_"
@@ -80,6 +81,7 @@ class Settings:
     oslo_policy: PolicySettings = field(default_factory=PolicySettings)
     oslo_middleware: MiddlewareSettings = field(default_factory=MiddlewareSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
     quota: QuotaSettings = field(default_factory=QuotaSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     filter_scheduler: FilterSettings = field(default_factory=FilterSettings)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kilonova.api.call import Accepted, Call, Page, Plain, Shown, Text
+from kilonova.api.call import Accepted, Aged, Call, Page, Plain, Shown, Text
 from kilonova.api.errors import MALFORMED
 from kilonova.api.http import NUL, Incoming, Reply
 from kilonova.api.routes import Many, One, Route
@@ -63,6 +63,9 @@ def replied(result: Any, call: Call, route: Route) -> Reply:
         status = result.status or status
         if result.location:
             headers["Location"] = result.location
+        result = result.body
+    if isinstance(result, Aged):
+        headers["Age"] = str(int(result.seconds))
         result = result.body
     if result is None:
         return Reply(status=status, headers=headers)

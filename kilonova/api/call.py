@@ -159,6 +159,14 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Aged:
+    """A body that was true so many seconds ago, which the header ``Age`` tells (RFC 9111 §5.1)."""
+
+    body: Any
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plain:
     """Data that is the whole body already, whatever the route usually returns."""
 

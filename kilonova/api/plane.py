@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from kilonova.domain.diagnostics import Diagnostics
+from kilonova.domain.diagnostics import Reading
 from kilonova.domain.images import Image
 from kilonova.domain.model import Instance, Instant, Request
 from kilonova.domain.operations import Operation
@@ -16,6 +16,7 @@ from kilonova.services.gallery import Gallery
 from kilonova.services.monitor import Monitor
 from kilonova.services.servers import ServerOrder, ServerUpdate
 from kilonova.services.settings import PlaneSettings
+from kilonova.services.statistics import Statistics
 from kilonova.store.database import Database
 
 
@@ -26,6 +27,7 @@ class Plane(Protocol):
     settings: PlaneSettings
     audience: Audience
     feed: Feed
+    statistics: Statistics
 
     @property
     def chooser(self) -> Chooser:
@@ -100,7 +102,7 @@ class Plane(Protocol):
         """What the guest wrote to its serial console, the last ``lines`` of it."""
         ...
 
-    def diagnose(self, instance: Instance) -> Diagnostics | None:
+    def diagnose(self, instance: Instance) -> Reading | None:
         """What its host counts of a server, None where its guest does not run. Conflict while it has no host."""
         ...
 

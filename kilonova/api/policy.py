@@ -127,7 +127,7 @@ _UNPREFIXED: Final[tuple[tuple[str, str], ...]] = (
     (ADMIN, "kilonova:usage:show:all_projects kilonova:books:show kilonova:audits:list kilonova:audits:run"),
     (ADMIN, "kilonova:events:list:all_projects"),
     (ADMIN, "kilonova:read:all_projects kilonova:fleet:show kilonova:counts:show:all_projects kilonova:metrics:show"),
-    (READER, "kilonova:counts:show"),
+    (READER, "kilonova:counts:show kilonova:stats:show"),
     (READER, "kilonova:past:servers kilonova:past:diff"),
     (ADMIN, "kilonova:past:all_projects kilonova:journal:show"),
     (ADMIN, "kilonova:sinks:list kilonova:sinks:add kilonova:sinks:update kilonova:sinks:delete"),

@@ -14,6 +14,9 @@ class MetricsSettings:
     openstack_names: bool = option(
         False, "Whether /metrics also has the OpenStack exporter's names (openstack_nova_*), one sample a host."
     )
+    servers: int = option(
+        0, "Servers of which /metrics has counters of their own, twelve samples each; 0 for none.", least=0, most=10_000
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

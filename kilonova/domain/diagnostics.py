@@ -44,3 +44,11 @@ class Diagnostics:
     nics: tuple[NicCounters, ...] = ()
     memory_maximum_mb: int
     memory_used_mb: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was counted of a guest that ran then, and for how long that has been so: 0 where it was asked just now."""
+
+    counted: Diagnostics
+    age_seconds: float = 0.0

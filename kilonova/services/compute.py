@@ -34,6 +34,7 @@ from kilonova.drivers.protocol import CanCacheImages, CanDiagnose, CanReadConsol
 from kilonova.services.crew import Crew
 from kilonova.services.door import Door, Failure, HostReport, NodeReport, Observation, PhaseReport, Work
 from kilonova.services.driver_calls import DriverCalls, is_able
+from kilonova.services.sampling import Sampler
 from kilonova.services.settings import ServiceSettings
 
 _log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Agent:
         self._crew = crew
         self.prod: Callable[[], None] = lambda: None
         self.driver = driver
+        self.sampler = Sampler(driver, person.clock)
         self.door = door
         self._calls = calls
         self._settings = settings
@@ -153,14 +155,16 @@ class Agent:
         """
         if not self._is_concurrent:
             self.look()
+        report = self.state()
         try:
-            self.door.report_state(self.state())
+            self.door.report_state(report)
         except Conflict as refusal:
             if not self._is_refused:
                 _log.error("The agent of %s is refused: %s", self.host, refusal.message)
             self._is_refused = True
             return False
         self._is_refused = False
+        self.sampler.taken(report.samples)
         return False
 
     def state(self) -> HostReport:
@@ -179,6 +183,7 @@ class Agent:
             nodes=nodes,
             working=working,
             trouble=trouble,
+            samples=self.sampler.waiting(),
         )
 
     def compare(self) -> bool:

@@ -5,7 +5,7 @@ nothing in memory but heartbeats that are about to be written: whatever it knows
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kilonova.bus import Bus
 from kilonova.domain.changes import Change, Phase
@@ -68,6 +68,8 @@ class Conductor:
         self.workflows = Workflows(database, bus, clock, books, settings=settings, scheduler=scheduler)
         self.beats = Beats(database, clock, settings=settings)
         self._observer = Observer(database, bus, clock)
+        self.on_samples: Callable[[HostReport], None] = lambda _: None
+        """Given each heartbeat that carries counts of guests."""
 
     def welcome(self, reports: Sequence[HostReport]) -> None:
         """Get ready for agents that are about to beat, all together: see ``Beats.welcome``."""
@@ -81,6 +83,8 @@ class Conductor:
     def report_state(self, report: HostReport) -> None:
         """Note that the agent lives, keep what its host has, and renew the leases of what it has in hand."""
         self.beats.heard(report)
+        if report.samples:
+            self.on_samples(report)
         if report.working:
             until = after(self._clock(), self._settings.instance_lease)
             with self._database.transaction() as tx:

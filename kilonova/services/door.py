@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kilonova.domain.changes import Phase, Raised
+from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.model import Instance, Instant
 from kilonova.domain.states import PowerState, TaskState
@@ -32,12 +33,23 @@ class NodeReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What was counted of a host's guests at one moment by the agent's clock: None for one that does not run.
+
+    A guest of the host that is not in it did not answer, or is gone.
+    """
+
+    at: Instant
+    guests: Mapping[str, Diagnostics | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostReport:
     """A heartbeat. ``working`` are the actions that this run of the agent has in hand: their leases are renewed.
 
     ``agent_id`` is the same for every run of one agent; ``sent_at`` is by its own clock, from which nothing follows
     but that it differs. ``trouble`` is why the hypervisor does not answer, and then ``nodes`` is empty: the agent
-    lives all the same.
+    lives all the same. ``samples`` are what was counted since the last heartbeat that was heard.
     """
 
     host: str
@@ -47,6 +59,7 @@ class HostReport:
     nodes: tuple[NodeReport, ...]
     working: tuple[int, ...]
     trouble: str | None = None
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

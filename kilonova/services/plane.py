@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kilonova.bus import CONDUCTOR, SEQUENCER, Bus, host_topic
-from kilonova.domain.diagnostics import Diagnostics
-from kilonova.domain.errors import Conflict, GuestFailure
-from kilonova.domain.faults import FaultCause
+from kilonova.domain.diagnostics import Reading
+from kilonova.domain.errors import Conflict
 from kilonova.domain.images import Image
 from kilonova.domain.model import Clock, Instance, Instant, Request
 from kilonova.domain.operations import Operation, get_operation
@@ -24,6 +23,7 @@ from kilonova.services.compute import Agent
 from kilonova.services.conductor import Conductor
 from kilonova.services.confirming import Confirmer
 from kilonova.services.crier import Crier
+from kilonova.services.diagnosing import Diagnosing
 from kilonova.services.external import External, ExternalEvent
 from kilonova.services.feed import Feed
 from kilonova.services.gallery import Gallery
@@ -41,6 +41,7 @@ from kilonova.services.sequencer import Sequencer
 from kilonova.services.server_facts import Turning
 from kilonova.services.servers import ServerOrder, Servers, ServerUpdate
 from kilonova.services.settings import PlaneSettings, QuotaSettings, ServiceSettings
+from kilonova.services.statistics import Statistics
 from kilonova.services.watching import WATCH_SECONDS, Watcher
 from kilonova.store.database import Database
 
@@ -115,6 +116,9 @@ class Plane:
         )
         self.watcher = Watcher(parts.database, parts.clock, parts.conductor.beats, settings=parts.settings)
         self.monitor = self._monitor()
+        self.statistics = Statistics(parts.clock, settings=parts.shown.statistics)
+        parts.conductor.on_samples = self.statistics.take
+        self._diagnosing = Diagnosing(self.statistics, parts.clock, self._agents, self._is_up)
         self._external = External(parts.database, parts.clock)
         self._caching = ImageCaching(parts.database, parts.clock, parts.images, self._agents)
         self._caching_loop = Loop("image caching", self._caching.step, period_seconds=None)
@@ -275,17 +279,9 @@ class Plane:
             raise Conflict(f"Instance {instance.uuid} is not ready")
         return agent.console_log(instance.uuid, lines=lines)
 
-    def diagnose(self, instance: Instance) -> Diagnostics | None:
-        """What its host counts of a server, None where its guest does not run; Conflict while it has no host (§9)."""
-        agent = self._agents.get(instance.host or "")
-        if agent is None:
-            raise Conflict(f"Instance {instance.uuid} is not ready")
-        try:
-            return agent.diagnose(instance.uuid)
-        except GuestFailure as failure:
-            if failure.cause is FaultCause.GUEST_MISSING:
-                return None
-            raise
+    def diagnose(self, instance: Instance) -> Reading | None:
+        """See ``Diagnosing.read``."""
+        return self._diagnosing.read(instance)
 
     def _is_able(self, host: str, operation: Operation) -> bool:
         """Whether a host's driver has what the operation needs; an agent elsewhere says so itself where it has not."""
@@ -367,10 +363,20 @@ class Plane:
             for host, agent in self._agents.items()
         ]
         return [
+            *self._sampling_loops(),
             Loop("watcher", self.watcher.step, period_seconds=WATCH_SECONDS),
             Loop("tallies", self.monitor.step, period_seconds=_TICK_SECONDS),
             Loop("recount", self.monitor.recount, period_seconds=_RECOUNT_SECONDS),
             *looks,
+        ]
+
+    def _sampling_loops(self) -> list[Loop]:
+        """Those that count guests: none where that is switched off."""
+        interval = self.statistics.interval
+        return [
+            Loop(f"sample {host}", agent.sampler.step, period_seconds=interval, jitter=_JITTER)
+            for host, agent in self._agents.items()
+            if interval and agent.sampler.is_able
         ]
 
     def _monitor(self) -> Monitor:

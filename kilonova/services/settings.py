@@ -178,6 +178,15 @@ class QuotaSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsSettings:
+    """``[statistics]``: what is counted of servers that run, and for how long it is kept, in memory."""
+
+    interval: int = option(10, "Seconds between two counts of all servers of a host; 0 for never.", least=0, most=3600)
+    points: int = option(120, "Counts that are kept of a server, the newest of them.", least=2, most=10_000)
+    servers: int = option(2000, "Servers of which counts are kept; those that come later find no room.", least=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSettings:
     """``[feed]``: who is told of what is in the journal, and the stream of events over HTTP."""
 
@@ -250,3 +259,4 @@ class PlaneSettings:
     audit_cycle: Cycle = MONTHS
     stuck_after_seconds: float = 180.0
     feed: FeedSettings = field(default_factory=FeedSettings)
+    statistics: StatisticsSettings = field(default_factory=StatisticsSettings)

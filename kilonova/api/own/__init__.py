@@ -13,8 +13,9 @@ from kilonova.api.own import (
     operations,
     past,
     sinks,
+    stats,
     usage,
 )
 
-_EACH: Final = (conditions, decisions, operations, events, past, sinks, faults, usage, audits, counts, fleet)
+_EACH: Final = (conditions, decisions, operations, events, past, sinks, faults, usage, audits, counts, fleet, stats)
 ROUTES: Final = tuple(row for each in _EACH for row in each.ROUTES)

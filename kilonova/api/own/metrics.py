@@ -10,7 +10,7 @@ from typing import Final
 
 from kilonova import __version__
 from kilonova.api.http import Incoming, Reply
-from kilonova.api.own import openstack_metrics
+from kilonova.api.own import openstack_metrics, server_metrics
 from kilonova.api.own.exposition import CONTENT_TYPE, Family, Sample, histogram, rendered
 from kilonova.api.plane import Plane
 from kilonova.api.policy import Policy
@@ -69,6 +69,8 @@ class Metrics:
         yield from self._journal(connection)
         if self._settings.openstack_names:
             yield from openstack_metrics.families(self._plane, connection)
+        if self._settings.servers:
+            yield from server_metrics.families(self._plane, connection, most=self._settings.servers)
 
     def _services(self, connection: Connection) -> Iterator[Family]:
         plane = self._plane

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kilonova.api.call import Call
+from kilonova.api.call import Aged, Call
 from kilonova.api.routes import route
 from kilonova.api.schemas.types import NOTHING
-from kilonova.domain.diagnostics import Diagnostics, NicCounters
+from kilonova.domain.diagnostics import Diagnostics, NicCounters, Reading
 from kilonova.domain.errors import Conflict
 from kilonova.domain.model import SECOND, Instance
 from kilonova.domain.states import PowerState
@@ -25,14 +25,20 @@ _UNKNOWN: Final = -1
 _NIC_KEYS: Final = ("octets", "errors", "drop", "packets")
 
 
-def flat(call: Call) -> dict[str, int]:
+def flat(call: Call) -> Aged:
     """Until 2.47: names as libvirt's, and only what is known. Memory in KiB, CPU times in nanoseconds."""
-    return dict(_flat(_asked(call)))
+    reading = _asked(call)
+    return Aged(dict(_flat(reading.counted)), reading.age_seconds)
 
 
-def standard(call: Call) -> dict[str, Any]:
+def standard(call: Call) -> Aged:
     """From 2.48 on: the same keys for all hypervisors, None for what is not known. Memory in MiB."""
-    found, server = _asked(call), call.server
+    reading = _asked(call)
+    return Aged(_standard(reading.counted, call), reading.age_seconds)
+
+
+def _standard(found: Diagnostics, call: Call) -> dict[str, Any]:
+    server = call.server
     nics = [_nic(nic["mac"], found) for nic in server.nics]
     return {
         "state": _NAMES[server.power_state],
@@ -63,7 +69,7 @@ def standard(call: Call) -> dict[str, Any]:
     }
 
 
-def _asked(call: Call) -> Diagnostics:
+def _asked(call: Call) -> Reading:
     """Conflict, in Nova's words, for a server without a host, or whose guest does not run at this moment."""
     found = call.plane.diagnose(call.server)
     if found is None:

@@ -234,12 +234,12 @@ class Guest:
                 copy_at_rest(self.directory, root, destination)
         return SNAPSHOT_FORMAT
 
-    def diagnose(self) -> Diagnostics | None:
+    def diagnose(self, *, timeout_seconds: float = 10.0) -> Diagnostics | None:
         """What QEMU and the kernel count of it; None while it does not run."""
         definition, machine = self._require_definition(), self._machine
         if machine is None or machine.state is not PowerState.RUNNING:
             return None
-        return diagnose(machine, definition, pid=machine.pid)
+        return diagnose(machine, definition, timeout_seconds=timeout_seconds)
 
     def console_log(self, lines: int | None) -> str:
         """What it wrote."""

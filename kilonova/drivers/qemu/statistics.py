@@ -15,16 +15,22 @@ _USER, _SYSTEM = 11, 12
 """Where the times stand in ``/proc/PID/stat``, behind the name in parentheses (proc(5))."""
 
 
-def diagnose(machine: Machine, definition: Definition, *, pid: int) -> Diagnostics:
-    """Ask both. Raises GuestFailure where the guest's QEMU does not answer."""
-    cpus = sorted(machine.command("query-cpus-fast"), key=lambda cpu: int(cpu["cpu-index"]))
+def diagnose(machine: Machine, definition: Definition, *, timeout_seconds: float) -> Diagnostics:
+    """Ask both. Raises GuestFailure where the guest's QEMU does not answer each question in time."""
+    pid = machine.pid
+    cpus = machine.command("query-cpus-fast", timeout_seconds=timeout_seconds)
+    disks = machine.command("query-blockstats", timeout_seconds=timeout_seconds)
     return Diagnostics(
         hypervisor="qemu",
-        cpu_times=tuple(_cpu_time(pid, int(cpu["thread-id"])) for cpu in cpus),
-        disks=_disks(machine.command("query-blockstats")),
+        cpu_times=tuple(_cpu_time(pid, int(cpu["thread-id"])) for cpu in sorted(cpus, key=_cpu_index)),
+        disks=_disks(disks),
         memory_maximum_mb=definition.memory_mb,
         memory_used_mb=_resident_mb(pid),
     )
+
+
+def _cpu_index(cpu: Mapping[str, Any]) -> int:
+    return int(cpu["cpu-index"])
 
 
 def _disks(found: Sequence[Mapping[str, Any]]) -> tuple[DiskCounters, ...]:

@@ -9,21 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from kilonova.domain.diagnostics import Diagnostics, DiskCounters
+from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
 from kilonova.drivers.herald import Herald
 from kilonova.drivers.protocol import GuestEventKind, GuestSpec, ImageSource, Inventory, Listener
+from kilonova.drivers.simulated.counters import HYPERVISOR, count
 from kilonova.drivers.simulated.guests import require_power
 from kilonova.drivers.simulated.live_moves import SimulatedLiveMoves
 from kilonova.drivers.simulated.moves import SimulatedMoves
-from kilonova.drivers.simulated.shelf import Shelf
+from kilonova.drivers.simulated.shelf import Shelf, SimulatedGuest
 
-HYPERVISOR_TYPE: Final = "simulated"
 _VERSION: Final = 1_000_000
-_BOOT_READS: Final = 112
-"""Pages that a boot reads."""
 _SECTOR_BYTES: Final = 512
 
 
@@ -68,7 +66,7 @@ class SimulatedDriver(SimulatedLiveMoves, SimulatedMoves):
         has = self._capacity
         return Inventory(
             node=node,
-            hypervisor_type=HYPERVISOR_TYPE,
+            hypervisor_type=HYPERVISOR,
             hypervisor_version=_VERSION,
             host_ip=has.host_ip,
             vcpus=has.vcpus,
@@ -97,26 +95,14 @@ class SimulatedDriver(SimulatedLiveMoves, SimulatedMoves):
         return is_new
 
     def diagnose(self, uuid: str) -> Diagnostics | None:
-        """See CanDiagnose: as if every processor were busy for a twentieth of the time since the last boot."""
-        guest = self._require(uuid)
-        if guest.power is not PowerState.RUNNING:
-            return None
-        seconds = max(0.0, time.time() - guest.booted_at)
-        disk = DiskCounters(
-            device="vda",
-            read_bytes=_BOOT_READS * 4096,
-            read_requests=_BOOT_READS,
-            write_bytes=int(seconds) * 4096,
-            write_requests=int(seconds),
-            errors=0,
-        )
-        return Diagnostics(
-            hypervisor=HYPERVISOR_TYPE,
-            cpu_times=(int(seconds * 1e9 / 20),) * guest.vcpus,
-            disks=(disk,),
-            memory_maximum_mb=guest.memory_mb,
-            memory_used_mb=guest.memory_mb // 2,
-        )
+        """See CanDiagnose."""
+        return _counted(self._require(uuid))
+
+    def count_all(self) -> Mapping[str, Diagnostics | None]:
+        """See CanCountAll."""
+        with self._guard:
+            guests = list(self._guests.values())
+        return {guest.uuid: _counted(guest) for guest in guests}
 
     def console_log(self, uuid: str, *, lines: int | None) -> str:
         """See CanReadConsole."""
@@ -264,6 +250,12 @@ class SimulatedDriver(SimulatedLiveMoves, SimulatedMoves):
             else:
                 self._become(guest, _AFTER[kind])
             self._announce(guest, kind, detail)
+
+
+def _counted(guest: SimulatedGuest) -> Diagnostics | None:
+    if guest.power is not PowerState.RUNNING:
+        return None
+    return count(guest, seconds=max(0.0, time.time() - guest.booted_at))
 
 
 _AFTER: Final[Mapping[GuestEventKind, PowerState]] = {

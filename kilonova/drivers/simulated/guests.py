@@ -154,6 +154,7 @@ class SimulatedGuests:
             memory_mb=spec.memory_mb,
             root_gb=spec.root_gb,
             metadata=dict(spec.metadata),
+            macs=[nic.mac for nic in spec.nics],
         )
 
     def _prepare(self, spec: GuestSpec) -> SimulatedGuest:

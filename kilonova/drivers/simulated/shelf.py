@@ -24,6 +24,8 @@ class SimulatedGuest:
     memory_mb: int
     root_gb: int
     metadata: dict[str, str]
+    macs: list[str] = field(default_factory=list)
+    """Of its network cards."""
     power: PowerState = PowerState.NOSTATE
     boots: int = 0
     booted_at: float = 0.0

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from random import Random
 from typing import Any, Final
 
+from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
@@ -56,6 +57,11 @@ class StagedDriver(SimulatedDriver):
         """See the Protocol."""
         self._answer()
         return super().list_guests()
+
+    def count_all(self) -> Mapping[str, Diagnostics | None]:
+        """See CanCountAll."""
+        self._answer()
+        return super().count_all()
 
     def close(self) -> None:
         """See the Protocol; what is frozen is let go."""

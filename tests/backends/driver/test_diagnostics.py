@@ -1,5 +1,6 @@
 """What drivers count of guests: on QEMU, real numbers that grow."""
 
+import signal
 from pathlib import Path
 from typing import cast
 
@@ -7,8 +8,11 @@ import pytest
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
-from kilonova.drivers.protocol import CanDiagnose
-from tests.backends.driver.worlds import World, guest_spec
+from kilonova.domain.model import Instant
+from kilonova.drivers.protocol import CanCountAll, CanDiagnose
+from kilonova.services.sampling import Sampler
+from tests.backends.driver.worlds import QemuWorld, World, guest_spec
+from tests.waiting import wait_until
 
 
 def _driver(world: World) -> CanDiagnose:
@@ -41,3 +45,37 @@ def test_a_guest_that_is_not_there_is_missing(world: World) -> None:
     with pytest.raises(GuestFailure) as failure:
         _driver(world).diagnose("99999999-9999-4999-8999-999999999999")
     assert failure.value.cause is FaultCause.GUEST_MISSING
+
+
+def test_all_guests_are_counted_together(world: World) -> None:
+    running, off = world.spawn_ready(guest_spec()), world.spawn_ready(guest_spec())
+    world.driver.power_off(off, timeout_seconds=0)
+    sampler = Sampler(world.driver, lambda: Instant(0))
+    sampler.step()
+    found = sampler.waiting()[0].guests
+    assert set(found) == {running, off}
+    assert found[off] is None
+    assert found[running] is not None
+
+
+def test_counters_grow_with_what_the_guest_does(world: World) -> None:
+    guest = world.spawn_ready(guest_spec())
+    before = _driver(world).diagnose(guest)
+    world.driver.reboot(guest, hard=False, timeout_seconds=20)
+    world.await_boots(guest, 2)
+
+    def has_run() -> bool:
+        now = _driver(world).diagnose(guest)
+        return now is not None and bool(now.disks[0].read_bytes) and (now.cpu_times[0] or 0) > 0
+
+    assert before is not None
+    wait_until(has_run, "processor time and reads of the second boot")
+
+
+def test_a_guest_that_hangs_does_not_keep_the_others_from_being_counted(qemu: QemuWorld) -> None:
+    hung, well = qemu.spawn_ready(guest_spec()), qemu.spawn_ready(guest_spec())
+    qemu.signal(hung, signal.SIGSTOP)
+    assert isinstance(qemu.driver, CanCountAll)
+    found = qemu.driver.count_all()
+    assert well in found
+    assert hung not in found

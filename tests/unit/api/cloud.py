@@ -13,7 +13,7 @@ from kilonova.api.front import Front
 from kilonova.api.state import StateApi
 from kilonova.bus.memory import MemoryBus
 from kilonova.domain.changes import Change
-from kilonova.domain.diagnostics import Diagnostics
+from kilonova.domain.diagnostics import Diagnostics, Reading
 from kilonova.domain.errors import Conflict, Forbidden, Unauthenticated
 from kilonova.domain.images import Image, ImageQuery, ImageStatus
 from kilonova.domain.model import Instance, Instant, Request, after
@@ -30,6 +30,7 @@ from kilonova.services.preparing import HostFacts, Preparation
 from kilonova.services.safe import Safe
 from kilonova.services.servers import ServerOrder, Servers, ServerUpdate
 from kilonova.services.settings import PlaneSettings, QuotaSettings, ServiceSettings
+from kilonova.services.statistics import Statistics
 from kilonova.sinks.kinds import SinkKinds
 from kilonova.store import aggregates, changes, fleet, instances
 from kilonova.store.database import Database
@@ -153,13 +154,15 @@ class QuietPlane:
         self.chooser = Chooser(lambda: self.at, settings=ServiceSettings())
         self.console = "booted\n"
         self.diagnostics: Diagnostics | None = None
+        self.age_seconds = 0.0
+        self.statistics = Statistics(lambda: self.at, settings=settings.statistics)
         around = Around(gallery=self.gallery, failing=lambda: 0, heard=lambda: 0, bus_trouble=self.bus.trouble)
         self._monitor = Monitor(database, lambda: self.at, around, watch=ServiceSettings().watch)
 
-    def diagnose(self, instance: Instance) -> Diagnostics | None:
+    def diagnose(self, instance: Instance) -> Reading | None:
         if instance.host is None:
             raise Conflict(f"Instance {instance.uuid} is not ready")
-        return self.diagnostics
+        return None if self.diagnostics is None else Reading(counted=self.diagnostics, age_seconds=self.age_seconds)
 
     def audit(self, *, steps: int) -> bool:
         return False
