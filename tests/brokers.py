@@ -107,7 +107,8 @@ class Cable:
 
     def mend(self) -> None:
         """Let connections through again."""
-        self.is_cut = False
+        with self._lock:
+            self.is_cut = False
 
     def close(self) -> None:
         """No more of it."""
@@ -120,12 +121,15 @@ class Cable:
                 near, _ = self._listener.accept()
             except OSError:
                 return
-            if self.is_cut:
-                near.close()
-                continue
             far = socket.create_connection(self._target)
             with self._lock:
-                self._ends += [near, far]
+                is_open = not self.is_cut
+                if is_open:
+                    self._ends += [near, far]
+            if not is_open:
+                near.close()
+                far.close()
+                continue
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
 

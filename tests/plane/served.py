@@ -83,6 +83,7 @@ def served(house: House) -> Iterator[Served]:
         site = Served(house, listener.getsockname()[1])
         yield site
         site.hang_up()
+        wait_until(lambda: not server.server_state.connections, "the end of every connection")
     finally:
         server.should_exit = True
         thread.join(20)
