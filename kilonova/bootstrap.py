@@ -18,6 +18,7 @@ from kilonova.api.front import Application, Front
 from kilonova.api.policy import Policy
 from kilonova.api.policy_file import policy_in_force
 from kilonova.api.proxied import BehindProxy
+from kilonova.bootstrap_drivers import drivers_of, moves_at_home
 from kilonova.bootstrap_feed import FeedGround, build_feed, build_relay
 from kilonova.bootstrap_place import open_database, open_state_dir, present
 from kilonova.bus import SEQUENCER, Bus
@@ -115,6 +116,8 @@ def build(settings: Settings, *, clock: Clock = present) -> Cloud:
         raise SettingsUnusable("Only the simulated driver plays a scenario: start with --driver simulated.")
     state_dir = open_state_dir(settings)
     settings = replace(settings, DEFAULT=replace(settings.DEFAULT, host=_host(settings, state_dir)))
+    if moves_at_home(choice.driver_name, settings):
+        settings = replace(settings, DEFAULT=replace(settings.DEFAULT, allow_resize_to_same_host=True))
     lock = _only_one(state_dir)
     database = open_database(settings)
     bus = MemoryBus()
@@ -139,7 +142,7 @@ def build(settings: Settings, *, clock: Clock = present) -> Cloud:
         database=database,
         identity=ground.identity,
         images=images,
-        plane=_plane(ground, _drivers(choice.driver_name, settings, state_dir)),
+        plane=_plane(ground, drivers_of(choice.driver_name, settings, state_dir)),
         driver_name=choice.driver_name,
         driver_reason=choice.reason,
         policy=policy,
@@ -270,39 +273,6 @@ def _agent_id(state_dir: Path) -> str:
     if not kept.exists():
         kept.write_text(f"{uuid4()}\n", "utf-8")
     return kept.read_text("utf-8").strip()
-
-
-def _drivers(name: str, settings: Settings, state_dir: Path) -> Sequence[tuple[str, Driver]]:
-    """One driver a host; only the simulated one stands for more than this machine."""
-    host = settings.DEFAULT.host
-    if name == "qemu":
-        from kilonova.drivers.qemu.driver import QemuDriver
-
-        return [(host, QemuDriver(state_dir=state_dir / "qemu", node=host))]
-    from kilonova.drivers.simulated import Capacity, Scenario, StagedDriver, Timed, load_scenario
-
-    process = settings.kilonova
-    scenario = load_scenario(Path(process.scenario)) if process.scenario else Scenario()
-    hosts = [host] if process.simulate_hosts == 1 else [f"{host}-{n}" for n in range(1, process.simulate_hosts + 1)]
-    has = Capacity()
-    return [
-        (
-            one,
-            StagedDriver(
-                one,
-                scenario,
-                nodes=_nodes(one, process.simulate_nodes),
-                state_dir=state_dir / "simulated" / one,
-                pace=Timed(process.simulate_pace),
-                capacity=has,
-            ),
-        )
-        for one in hosts
-    ]
-
-
-def _nodes(host: str, number: int) -> tuple[str, ...]:
-    return (host,) if number == 1 else tuple(f"{host}-node{n}" for n in range(1, number + 1))
 
 
 def _plane(ground: _Ground, drivers: Sequence[tuple[str, Driver]]) -> Plane:

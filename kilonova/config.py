@@ -17,6 +17,7 @@ from typing import Any, Final
 from kilonova.api.settings import ApiSettings, MetricsSettings, MiddlewareSettings, PolicySettings
 from kilonova.domain.errors import SettingsUnusable
 from kilonova.domain.options import option, range_of
+from kilonova.drivers.disks.settings import ImageCacheSettings
 from kilonova.identity.settings import TokenSettings
 from kilonova.images.settings import ImageSettings
 from kilonova.notifications.options import NotificationSettings
@@ -41,7 +42,9 @@ class ProcessSettings:
     listen: str = option("127.0.0.1", "Address to listen on. Anything but the loopback opens the cloud to a network.")
     port: int = option(8774, "Port to listen on; 0 for any that is free.", least=0, most=65535)
     driver: str = option("auto", "How the host runs guests: auto, qemu or simulated.")
-    simulate_hosts: int = option(1, "Hosts that the simulated driver stands for.", least=1)
+    simulate_hosts: int = option(
+        1, "Hosts that this machine stands for; the qemu driver divides what the machine has among them.", least=1
+    )
     simulate_nodes: int = option(1, "Nodes of each simulated host; more than one, as of a cluster.", least=1)
     simulate_pace: float = option(
         1.0, "How long simulated operations take: 1 is a fraction of a second each, 0 no time.", least=0
@@ -87,6 +90,7 @@ class Settings:
     filter_scheduler: FilterSettings = field(default_factory=FilterSettings)
     token: TokenSettings = field(default_factory=TokenSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
+    image_cache: ImageCacheSettings = field(default_factory=ImageCacheSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
     feed: FeedSettings = field(default_factory=FeedSettings)
     oslo_messaging_notifications: MessagingSettings = field(default_factory=MessagingSettings)

@@ -26,7 +26,7 @@ from kilonova.domain.errors import Unusable
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where everything lives.")
 @click.option("--listen", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8774).")
-@click.option("--simulate-hosts", type=click.IntRange(min=1), help="Hosts of the simulated driver (default 1).")
+@click.option("--simulate-hosts", type=click.IntRange(min=1), help="Hosts that this machine stands for (default 1).")
 @click.option("--simulate-nodes", type=click.IntRange(min=1), help="Nodes of each simulated host (default 1).")
 @click.option("--scenario", type=click.Path(path_type=Path), help="What goes wrong on simulated hosts (YAML).")
 @click.option("--config-file", "files", type=click.Path(path_type=Path), multiple=True, help="Settings (TOML).")

@@ -8,6 +8,7 @@ import re
 import shutil
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from kilonova.domain.errors import GuestFailure, KilonovaError
@@ -36,14 +37,21 @@ class ImageCache:
         for leftover in self.directory.glob(f"*{_PART}"):
             leftover.unlink()
 
-    def forget_unused(self, used: frozenset[str], *, idle_seconds: float, now: float) -> None:
-        """Remove images that no guest uses (``used`` has file names) and that nobody asked for lately.
+    def forget_unused(self, used: Callable[[], frozenset[str] | None], *, idle_seconds: float, now: float) -> None:
+        """Remove images that no guest uses and that nobody asked for lately; ``now`` is in seconds since the epoch.
 
-        ``now`` is in seconds since the epoch.
+        ``used`` gives the file names of those in use, or None while that cannot be told, and then nothing is removed.
+        It is asked anew for each image, at a moment at which nobody can be handed it: whoever was handed it before
+        must be telling so, or that it cannot be told.
         """
         for path in list(self.directory.iterdir()):
+            if now - path.stat().st_mtime <= idle_seconds or path.name.endswith(_PART):
+                continue
             with self._guards[path.name]:
-                if path.name not in used and now - path.stat().st_mtime > idle_seconds:
+                needed = used()
+                if needed is None:
+                    return
+                if path.name not in needed and now - path.stat().st_mtime > idle_seconds:
                     _LOG.info("image %s is forgotten: no guest uses it", path.name)
                     path.unlink()
 
@@ -55,6 +63,24 @@ class ImageCache:
                 self._fetch(image, path)
             os.utime(path)  # asked for just now
             return path, check_image(path, image_id=image.image_id, claimed=image.disk_format)
+
+    def adopt(self, path: Path) -> Path:
+        """Have an image that the cache of another host on this machine has already checked; gives its place here.
+
+        Raises GuestFailure.
+        """
+        own = self.directory / path.name
+        with self._guards[own.name], disk_trouble():
+            if not own.exists():
+                if not path.exists():
+                    raise GuestFailure(FaultCause.IMAGE_UNAVAILABLE, "the server's image is missing on its host")
+                part = own.with_name(own.name + _PART)
+                part.unlink(missing_ok=True)
+                _link_or_copy(path, part)
+                part.rename(own)
+            else:
+                os.utime(own)  # asked for just now
+        return own
 
     def fetched(self, image: ImageSource) -> bool:
         """Have the image in the cache; True if it was fetched just now. Raises GuestFailure."""
@@ -76,6 +102,17 @@ class ImageCache:
                 part.rename(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _link_or_copy(source: Path, destination: Path) -> None:
+    """Neither is ever written again, so that one file may have both names."""
+    try:
+        destination.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        shutil.copyfile(source, destination)
+        destination.chmod(0o400)
 
 
 def cache_key(image: ImageSource) -> str:

@@ -39,16 +39,16 @@ def make_rescue_disk(image: ImageSource, directory: Path, cache: ImageCache) -> 
 def _each_disk(spec: GuestSpec, directory: Path, cache: ImageCache) -> Iterator[Disk]:
     if spec.image is None or spec.image.disk_format == "iso":
         if spec.root_gb:
-            yield _blank(directory, "root.qcow2", DiskRole.ROOT, spec.root_gb * host.GIB)
+            yield blank_disk(directory, "root.qcow2", DiskRole.ROOT, spec.root_gb * host.GIB)
     else:
         yield _overlay(spec.image, spec.root_gb, directory, cache)
     if spec.image is not None and spec.image.disk_format == "iso":
         base, _ = cache.provide(spec.image)
         yield Disk(role=DiskRole.CDROM, file=_from(directory, base), format="raw", base=base.name)
     if spec.ephemeral_gb:
-        yield _blank(directory, "ephemeral.qcow2", DiskRole.EPHEMERAL, spec.ephemeral_gb * host.GIB)
+        yield blank_disk(directory, "ephemeral.qcow2", DiskRole.EPHEMERAL, spec.ephemeral_gb * host.GIB)
     if spec.swap_mb:
-        yield _blank(directory, "swap.qcow2", DiskRole.SWAP, spec.swap_mb * host.MIB)
+        yield blank_disk(directory, "swap.qcow2", DiskRole.SWAP, spec.swap_mb * host.MIB)
     if wants_config_drive(spec):
         (directory / "config.iso").write_bytes(config_drive(spec))
         yield Disk(role=DiskRole.CONFIG, file="config.iso", format="raw")
@@ -69,7 +69,8 @@ def _overlay(image: ImageSource, root_gb: int, directory: Path, cache: ImageCach
     return replace(made, base=base.name)
 
 
-def _blank(directory: Path, name: str, role: DiskRole, size: int) -> Disk:
+def blank_disk(directory: Path, name: str, role: DiskRole, size: int) -> Disk:
+    """Make an empty disk of so many bytes. Raises GuestFailure."""
     return _create(directory, name, role, (name, str(size)))
 
 

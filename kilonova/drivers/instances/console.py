@@ -1,6 +1,7 @@
 """What a guest writes to its first serial port: a file that QEMU appends to and that we keep from growing for ever."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -43,3 +44,9 @@ def _tail(log: Path, size: int) -> bytes:
     with log.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - size))
         return file.read(size)
+
+
+def take_console(log: Path, directory: Path) -> None:
+    """Let a guest that moved go on with what it wrote before, if it wrote anything. Raises OSError."""
+    if log.exists():
+        shutil.copyfile(log, directory / log.name)

@@ -17,12 +17,13 @@ SNAPSHOT_FORMAT: Final = "qcow2"
 
 _JOB: Final = "kilonova-copy"
 """The name of the copy in its QEMU: job and target; a guest has one at a time."""
+_PATIENCE_SECONDS: Final = 3600.0
 _LOOK_SECONDS: Final = 0.05
 _CANCEL_SECONDS: Final = 60.0
 _OVER: Final = frozenset({"concluded", "null"})
 
 
-def copy_live(machine: Machine, disk: Path, destination: Path, *, timeout_seconds: float) -> None:
+def copy_live(machine: Machine, disk: Path, destination: Path, *, timeout_seconds: float = _PATIENCE_SECONDS) -> None:
     """Have QEMU copy the disk as it is now, while the guest goes on. Raises GuestFailure; nothing is left in QEMU."""
     _forget(machine)  # what an attempt left that was cut off
     size = _virtual_size(machine)

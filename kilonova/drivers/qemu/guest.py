@@ -3,8 +3,8 @@
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,15 +13,17 @@ from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
 from kilonova.drivers import host
-from kilonova.drivers.disks.cache import ImageCache, cache_key
+from kilonova.drivers.disks.cache import cache_key
 from kilonova.drivers.disks.making import RESCUE_DISK, make_disks, make_rescue_disk
+from kilonova.drivers.disks.moving import take_disks
 from kilonova.drivers.disks.tool import disk_trouble
-from kilonova.drivers.herald import Herald
-from kilonova.drivers.instances.console import read_console, trim_console
+from kilonova.drivers.instances.aside import Aside
+from kilonova.drivers.instances.console import read_console, take_console, trim_console
 from kilonova.drivers.instances.definition import (
     DEFINITION_FILE,
     Condition,
     Definition,
+    Disk,
     DiskRole,
     find_definition,
     save_definition,
@@ -30,44 +32,16 @@ from kilonova.drivers.instances.room import remove_directory, require_memory
 from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec, ImageSource
 from kilonova.drivers.qemu import command, process
 from kilonova.drivers.qemu.copying import SNAPSHOT_FORMAT, copy_at_rest, copy_live
-from kilonova.drivers.qemu.machine import MONITOR, Machine
+from kilonova.drivers.qemu.last_words import why_not
+from kilonova.drivers.qemu.machine import MONITOR, STATE_WITHOUT_QEMU, Machine
 from kilonova.drivers.qemu.memory import MEMORY_FILE, forget_memory, load_memory, save_memory
 from kilonova.drivers.qemu.process import QemuProcess
 from kilonova.drivers.qemu.qmp import QmpClosed, QmpTimeout
+from kilonova.drivers.qemu.site import Site
 from kilonova.drivers.qemu.statistics import diagnose
-from kilonova.drivers.qemu.watch import Watch
 
 _LOG = logging.getLogger(__name__)
 _START_SECONDS: Final = 60.0
-_MEMORY_SECONDS: Final = 300.0
-_COPY_SECONDS: Final = 3600.0
-
-_WITHOUT_QEMU: Final[Mapping[Condition, PowerState]] = {
-    Condition.PREPARING: PowerState.NOSTATE,
-    Condition.OFF: PowerState.SHUTDOWN,
-    Condition.ON: PowerState.CRASHED,
-    Condition.CRASHED: PowerState.CRASHED,
-}
-_LAST_WORDS: Final = (
-    ("annot set up guest memory", FaultCause.MEMORY_SHORT, "the host has not enough free memory"),
-    ("Cannot allocate memory", FaultCause.MEMORY_SHORT, "the host has not enough free memory"),
-    ("No space left on device", FaultCause.DISK_FULL, "the host's disk is full"),
-    ("Image is not in qcow2 format", FaultCause.IMAGE_CORRUPT, "the server's disk is damaged"),
-    ("image is corrupt", FaultCause.IMAGE_CORRUPT, "the server's disk is damaged"),
-    ("ould not open backing file", FaultCause.IMAGE_UNAVAILABLE, "the server's image is missing on its host"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What all guests of a driver share."""
-
-    instances: Path
-    cache: ImageCache
-    qemu: host.QemuVersion
-    accelerator: host.Accelerator
-    watch: Watch
-    herald: Herald
 
 
 class Guest:
@@ -84,6 +58,7 @@ class Guest:
         self._definition = find_definition(self.directory)
         self._machine: Machine | None = None
         self._facts = threading.Lock()  # machine and definition change together
+        self._is_making = False
         self._asked = False  # a verb is at work: what happens now is its doing, and is not announced
 
     @property
@@ -97,7 +72,7 @@ class Guest:
         machine, definition = self._machine, self._definition
         if machine is not None:
             return machine.state
-        return PowerState.NOSTATE if definition is None else _WITHOUT_QEMU[definition.condition]
+        return PowerState.NOSTATE if definition is None else STATE_WITHOUT_QEMU[definition.condition]
 
     @property
     def _is_up(self) -> bool:
@@ -117,12 +92,42 @@ class Guest:
             self.power_on()
             return
         try:
-            with disk_trouble():
-                self._prepare(spec)
+            require_memory(spec.memory_mb)
+            with self._making_disks():
+                self._prepare(spec, lambda: make_disks(spec, self.directory, self._site.cache))
             self._launch()
         except BaseException:
             self.destroy()
             raise
+
+    def take_in(self, spec: GuestSpec, source: Path) -> None:
+        """Make it, switched off, of what its own directory elsewhere has; one that is here already is left alone."""
+        if self._definition is not None and self._definition.condition is not Condition.PREPARING:
+            return
+        was = find_definition(source)
+        if was is None or was.uuid != self.uuid:
+            text = "what the server left on its old host cannot be reached from its new one"
+            raise GuestFailure(FaultCause.GUEST_MISSING, text, detail=f"there is no guest in {source}")
+        try:
+            with self._making_disks():
+                self._prepare(spec, lambda: take_disks(source, was, spec, self.directory, self._site.cache))
+                take_console(source / command.CONSOLE_LOG, self.directory)
+        except BaseException:
+            self.destroy()
+            raise
+
+    def set_aside(self, aside: Aside) -> Path:
+        """Put it, switched off, where what has moved away is kept; gives the place. It is not here any more."""
+        self._definition = None
+        return aside.put(self.directory)
+
+    def put_back(self, aside: Aside) -> None:
+        """Put what is kept of it in the place of what is here, if anything is kept."""
+        if aside.find(self.uuid) is not None:
+            self.destroy()
+            aside.take_back(self.directory)
+            self._definition = find_definition(self.directory)
+        self._require_definition()
 
     def destroy(self) -> None:
         """Kill it and remove its directory."""
@@ -176,7 +181,7 @@ class Guest:
             if machine is None or machine.state not in (PowerState.RUNNING, PowerState.PAUSED):
                 raise _not_running(self.state)
             with self._by_request():
-                save_memory(machine, self.directory, timeout_seconds=_MEMORY_SECONDS)
+                save_memory(machine, self.directory)
             self._rewrite(memory=MEMORY_FILE)
         self._pull_the_plug()
         if self.state is not PowerState.SHUTDOWN:
@@ -196,16 +201,14 @@ class Guest:
         definition = self._require_definition()
         if self._is_up and definition.rescue is not None and definition.rescue.base == cache_key(image):
             return
-        if definition.rescue is None:  # else it may be in use
-            with disk_trouble():
-                disk = make_rescue_disk(image, self.directory, self._site.cache)
-            self._press_power_button(timeout_seconds)
-            self._pull_the_plug()
-        else:
-            self._pull_the_plug()
-            with disk_trouble():
-                disk = make_rescue_disk(image, self.directory, self._site.cache)
-        self._rewrite(rescue=disk)
+        if definition.rescue is not None:
+            self._pull_the_plug()  # it may run from the disk that is made anew
+        with self._making_disks():
+            disk = make_rescue_disk(image, self.directory, self._site.cache)
+            if definition.rescue is None:
+                self._press_power_button(timeout_seconds)
+                self._pull_the_plug()
+            self._rewrite(rescue=disk)
         try:
             self._launch()
         except BaseException:
@@ -228,7 +231,7 @@ class Guest:
             raise GuestFailure(FaultCause.DRIVER_ERROR, "the server has no disk of which an image could be made")
         with disk_trouble(), self._by_request():
             if machine is not None and machine.state is not PowerState.CRASHED:
-                copy_live(machine, self.directory / root.file, destination, timeout_seconds=_COPY_SECONDS)
+                copy_live(machine, self.directory / root.file, destination)
             else:
                 self._pull_the_plug()  # of one that panicked and holds its disk
                 copy_at_rest(self.directory, root, destination)
@@ -264,8 +267,8 @@ class Guest:
 
     @property
     def base_images(self) -> frozenset[str] | None:
-        """The names of the cached images that its disks stand on; None where nobody can tell."""
-        return None if self._definition is None else self._definition.base_images
+        """The names of the cached images that its disks stand on; None where nobody can tell, or not now."""
+        return None if self._definition is None or self._is_making else self._definition.base_images
 
     def tend(self) -> None:
         """What is to be done now and then."""
@@ -289,13 +292,12 @@ class Guest:
 
     # --- making and starting ----------------------------------------------------------------------------
 
-    def _prepare(self, spec: GuestSpec) -> None:
-        require_memory(spec.memory_mb)
+    def _prepare(self, spec: GuestSpec, make: Callable[[], tuple[Disk, ...]]) -> None:
         remove_directory(self.directory)  # of an attempt that was cut off
         self.directory.mkdir(mode=0o700)
         definition = Definition.of(spec)
         save_definition(self.directory, definition)
-        disks = make_disks(spec, self.directory, self._site.cache)
+        disks = make()
         self._definition = replace(definition, disks=disks)
         self._record(Condition.OFF)
 
@@ -310,7 +312,7 @@ class Guest:
             try:
                 machine.connect(timeout_seconds=_START_SECONDS)
                 if with_memory:
-                    load_memory(machine, self.directory, timeout_seconds=_MEMORY_SECONDS)
+                    load_memory(machine, self.directory)
             except (OSError, QmpClosed, QmpTimeout, GuestFailure) as error:
                 machine.kill()
                 raise self._why_not(str(error)) from error
@@ -348,13 +350,7 @@ class Guest:
             return self._machine is machine
 
     def _why_not(self, otherwise: str) -> GuestFailure:
-        """QEMU's last words, as a failure."""
-        log = self.directory / command.QEMU_LOG
-        said = log.read_text(errors="replace").strip() if log.exists() else ""
-        for words, cause, text in _LAST_WORDS:
-            if words in said:
-                return GuestFailure(cause, text, detail=said)
-        return GuestFailure(FaultCause.DRIVER_ERROR, "QEMU could not start the server", detail=said or otherwise)
+        return why_not(self.directory / command.QEMU_LOG, otherwise)
 
     # --- steps of verbs ---------------------------------------------------------------------------------
 
@@ -395,6 +391,16 @@ class Guest:
         if definition is None or definition.condition is Condition.PREPARING:
             raise GuestFailure(FaultCause.GUEST_MISSING, "the server is not on its host any more")
         return definition
+
+    @contextlib.contextmanager
+    def _making_disks(self) -> Iterator[None]:
+        """While images are in use of which the definition does not tell yet."""
+        self._is_making = True
+        try:
+            with disk_trouble():
+                yield
+        finally:
+            self._is_making = False
 
     @contextlib.contextmanager
     def _by_request(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
+from kilonova.drivers.instances.definition import Condition
 from kilonova.drivers.protocol import GuestEventKind
 from kilonova.drivers.qemu import process
 from kilonova.drivers.qemu.process import QemuProcess
@@ -44,6 +45,14 @@ _STATES: Final[Mapping[str, PowerState]] = {
     "internal-error": PowerState.CRASHED,
     "guest-panicked": PowerState.CRASHED,
 }
+
+STATE_WITHOUT_QEMU: Final[Mapping[Condition, PowerState]] = {
+    Condition.PREPARING: PowerState.NOSTATE,
+    Condition.OFF: PowerState.SHUTDOWN,
+    Condition.ON: PowerState.CRASHED,
+    Condition.CRASHED: PowerState.CRASHED,
+}
+"""The state of a guest that no QEMU runs, by what was last known of it."""
 
 ChangeSink = Callable[[GuestEventKind, str], None]
 

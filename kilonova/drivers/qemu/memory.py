@@ -20,12 +20,13 @@ _PART: Final = ".part"
 _DESCRIPTOR: Final = "memory"  # what the monitor calls the file that it was handed
 _MOST_BYTES_A_SECOND: Final = 1 << 40  # there is nobody to be spared: the guest stands still
 _ANSWER_SECONDS: Final = 120.0  # while QEMU reads or writes it may not look at its monitor
+_PATIENCE_SECONDS: Final = 300.0
 _LOOK_SECONDS: Final = 0.02
 _UNDER_WAY: Final = frozenset({"setup", "active", "pre-switchover", "device", "cancelling"})
 _DONE: Final = frozenset({"completed", "failed", "cancelled"})
 
 
-def save_memory(machine: Machine, directory: Path, *, timeout_seconds: float) -> None:
+def save_memory(machine: Machine, directory: Path, *, timeout_seconds: float = _PATIENCE_SECONDS) -> None:
     """Freeze the guest and write all that it is into ``MEMORY_FILE``, which is there whole or not at all.
 
     Raises GuestFailure; then the guest goes on, if it can.
@@ -50,7 +51,7 @@ def save_memory(machine: Machine, directory: Path, *, timeout_seconds: float) ->
         raise
 
 
-def load_memory(machine: Machine, directory: Path, *, timeout_seconds: float) -> None:
+def load_memory(machine: Machine, directory: Path, *, timeout_seconds: float = _PATIENCE_SECONDS) -> None:
     """Read it into a QEMU that was started for that; the guest then stands still. Raises GuestFailure."""
     with disk_trouble(), (directory / MEMORY_FILE).open("rb") as file:
         machine.command("getfd", {"fdname": _DESCRIPTOR}, descriptors=(file.fileno(),))

@@ -8,18 +8,20 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kilonova.domain.errors import GuestFailure, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.drivers.disks.cache import ImageCache
+from kilonova.drivers.disks.settings import ImageCacheSettings
 from kilonova.drivers.instances.definition import find_definition
 from kilonova.drivers.protocol import ImageSource
-from kilonova.drivers.qemu.driver import IMAGE_IDLE_SECONDS
+from kilonova.drivers.qemu import QemuDriver
 from kilonova.images.guests import tiny
 from tests.backends.driver import images
-from tests.backends.driver.worlds import QemuWorld, guest_spec, image_of
+from tests.backends.driver.worlds import NODE, QemuWorld, guest_spec, image_of
 
 GIB = 1 << 30
 
@@ -114,6 +116,9 @@ def test_a_cached_image_is_not_fetched_again_after_a_restart(qemu: QemuWorld) ->
     qemu.spawn_ready(guest_spec(image=image_of(tiny.qcow2_image(), fetch=never)))
 
 
+DAY_SECONDS = 24 * 3600
+
+
 def test_an_image_that_nobody_uses_is_forgotten_after_a_day(qemu: QemuWorld) -> None:
     user = qemu.spawn_ready(guest_spec())
     other = image_of(tiny.image(), "raw", image_id="other")
@@ -121,12 +126,66 @@ def test_an_image_that_nobody_uses_is_forgotten_after_a_day(qemu: QemuWorld) -> 
     cache = ImageCache(qemu.state_dir / "images")
     kept = find_definition(qemu.instances / user)
     assert kept is not None
-    cache.forget_unused(kept.base_images, idle_seconds=IMAGE_IDLE_SECONDS, now=time.time() + 23 * 3600)
+    cache.forget_unused(lambda: kept.base_images, idle_seconds=DAY_SECONDS, now=time.time() + 23 * 3600)
     assert len(list(cache.directory.iterdir())) == 2
-    cache.forget_unused(kept.base_images, idle_seconds=IMAGE_IDLE_SECONDS, now=time.time() + 25 * 3600)
+    cache.forget_unused(lambda: None, idle_seconds=DAY_SECONDS, now=time.time() + 25 * 3600)
+    assert len(list(cache.directory.iterdir())) == 2
+    cache.forget_unused(lambda: kept.base_images, idle_seconds=DAY_SECONDS, now=time.time() + 25 * 3600)
     assert [path.name for path in cache.directory.iterdir()] == list(kept.base_images)
     qemu.driver.reboot(user, hard=True, timeout_seconds=0)
     qemu.await_boots(user, 2)
+
+
+def _driver(qemu: QemuWorld, **settings: Any) -> QemuDriver:
+    """The world's driver, with settings of the image cache."""
+    qemu.driver.close()
+    driver = QemuDriver(state_dir=qemu.state_dir, node=NODE, images=ImageCacheSettings(**settings))
+    driver.start(qemu.events.append)
+    qemu.driver = driver
+    return driver
+
+
+def test_an_image_that_is_in_use_is_never_forgotten_however_eager_the_settings(qemu: QemuWorld) -> None:
+    driver = _driver(qemu, remove_unused_original_minimum_age_seconds=0)
+    images = qemu.state_dir / "images"
+
+    def image(name: str) -> ImageSource:
+        return image_of(tiny.image(), "raw", image_id=name)
+
+    running, stopped, rescued = (qemu.spawn_ready(guest_spec(image=image(name))) for name in ("a", "b", "c"))
+    driver.power_off(stopped, timeout_seconds=0)
+    driver.rescue(rescued, image("d"), timeout_seconds=0)
+    driver.cache_image(image("nobody"))
+    driver.forget_images()
+    assert sorted(path.name[:1] for path in images.iterdir()) == ["a", "b", "c", "d"]
+    driver.unrescue(rescued)
+    for guest in (running, stopped, rescued):
+        driver.destroy(guest)
+    driver.forget_images()
+    assert list(images.iterdir()) == []
+
+
+def test_an_image_is_not_forgotten_between_its_fetching_and_the_making_of_a_disk(qemu: QemuWorld) -> None:
+    driver = _driver(qemu, remove_unused_original_minimum_age_seconds=0)
+
+    def fetch(path: Path) -> None:
+        path.write_bytes(tiny.image())
+        driver.forget_images()
+
+    other = qemu.spawn_ready(guest_spec(image=image_of(tiny.image(), "raw", image_id="other")))
+    driver.destroy(other)
+    qemu.spawn_ready(guest_spec(image=image_of(tiny.image(), "raw", image_id="new", fetch=fetch)))
+    assert len(list((qemu.state_dir / "images").iterdir())) == 2, "while a disk was made, nothing was forgotten"
+    driver.forget_images()
+    assert [path.name[:3] for path in (qemu.state_dir / "images").iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"manager_interval": -1}, {"remove_unused_base_images": False, "manager_interval": 0}]
+)
+def test_nothing_is_forgotten_where_the_settings_say_so(settings: dict[str, Any]) -> None:
+    assert ImageCacheSettings(**settings).period_seconds is None
+    assert ImageCacheSettings(manager_interval=0).period_seconds == 60
 
 
 # --- what does not -----------------------------------------------------------------------------------------
