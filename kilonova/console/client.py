@@ -1,5 +1,6 @@
 """A client of one cloud: signs in, finds the compute service, and asks it. Where it is a Kilonova, that too."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,8 @@ from kilonova.console.errors import CloudError
 _SECONDS: Final = 30.0
 _COMPUTE: Final = "/compute"
 _VERSION: Final = "latest"
+_DOUBT_SECONDS: Final = 60.0
+"""How long a cloud without ``/state/v1`` is taken for one before it is asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class Client:
         self._token: str | None = None
         self._compute = ""
         self._person: Person | None = None
+        self._has_state: bool | None = None
+        self._doubted_at = 0.0
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -44,9 +49,32 @@ class Client:
         self._token = None
         return self._ensure_token()
 
+    def sign_in_once(self) -> Person:
+        """As whom this login is signed in; signs in where it is not yet."""
+        return self._ensure_token()
+
     def compute(self, path: str, *, version: str = _VERSION, **query: Any) -> Any:
         """What Nova's API answers at a path such as ``/servers/detail``, parsed. CloudError for a refusal."""
         return self._call("GET", lambda: self._compute + path, query, None, version=version).json()
+
+    def has_state(self) -> bool:
+        """Whether this cloud has ``/state/v1``: asked once, and again after a minute where it had not."""
+        if self._has_state or (self._has_state is False and time.monotonic() - self._doubted_at < _DOUBT_SECONDS):
+            return self._has_state
+        try:
+            answer = self.state("/events", after=2**53, limit=1)
+            self._has_state = isinstance(answer, dict) and "head" in answer
+        except (CloudError, ValueError) as error:
+            if isinstance(error, CloudError) and error.status == 401:
+                raise
+            self._has_state = False
+        self._doubted_at = time.monotonic()
+        return self._has_state
+
+    def waiting(self) -> tuple[str, dict[str, str], bool | str]:
+        """How to wait for events by other means than this client: address, headers, and what is verified."""
+        self._ensure_token()
+        return f"{self._state_root()}/events", {"X-Auth-Token": self._token or ""}, self._login.verify
 
     def state(self, path: str, *, method: str = "GET", body: Any = None, **query: Any) -> Any:
         """What Kilonova's own surface answers at a path below ``/state/v1``, None for an empty answer.

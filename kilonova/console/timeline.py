@@ -1,12 +1,16 @@
-"""The story of one server, from what any Nova tells of it: actions, their events, and how long each took. Pure."""
+"""The story of one server or one request: actions, their events, and what the journal has beside them. Pure.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+Any Nova tells actions and their events. A Kilonova's journal adds the turns of states, the decisions, what nobody
+asked for, and the turns of hosts; they are put to the request that they belong to.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 _SUCCESS: Final = "Success"
-_FRIENDLY: Final = {
+TITLES: Final = {
     "create": "Created",
     "delete": "Deleted",
     "start": "Started",
@@ -35,6 +39,14 @@ _FRIENDLY: Final = {
     "unlock": "Unlocked",
     "changePassword": "Password changed",
 }
+_TURNING: Final = ("vm_state", "task_state", "power_state", "host")
+_POWER: Final = {0: "no state", 1: "running", 3: "paused", 4: "shut down", 6: "crashed", 7: "suspended"}
+_NOTIFIED: Final = frozenset({"start", "end", "error"})
+BY_ITSELF: Final = {
+    "observed": "Seen on the host",
+    "reconciled": "Put right",
+    "expired": "Closed at its deadline",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +64,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One row of the journal: ``kind`` is state, notification, decision or host; ``text`` says what turned."""
+
+    at: datetime
+    kind: str
+    text: str
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One request on the server. ``seconds`` is None while it goes on; ``outcome`` is ok, failed or open."""
+    """One request on a server, or one thing that happened without any (``request_id`` is empty then).
+
+    ``seconds`` is None while it goes on; ``outcome`` is ok, failed or open.
+    """
 
     title: str
     action: str
@@ -64,6 +89,13 @@ class Entry:
     outcome: str
     message: str | None
     steps: tuple[Step, ...]
+    moments: tuple[Moment, ...] = ()
+    server_id: str = ""
+
+    @property
+    def host(self) -> str | None:
+        """The host on which it ended, as far as it is told."""
+        return next((step.host for step in reversed(self.steps) if step.host), None)
 
 
 def entries(actions: Iterable[Mapping[str, Any]], *, now: datetime) -> list[Entry]:
@@ -72,17 +104,59 @@ def entries(actions: Iterable[Mapping[str, Any]], *, now: datetime) -> list[Entr
     return sorted(found, key=lambda entry: entry.started_at, reverse=True)
 
 
+def merged(story: Sequence[Entry], rows: Iterable[Mapping[str, Any]]) -> list[Entry]:
+    """The story with the journal's rows put to the requests that they belong to; the others stand for themselves."""
+    moments: dict[str, list[Moment]] = {}
+    alone: list[Entry] = []
+    known = {entry.request_id for entry in story}
+    for row in rows:
+        found = _moments(row)
+        request = row.get("request_id") or (row.get("snapshot") or {}).get("request_id")
+        if request in known:
+            moments.setdefault(str(request), []).extend(found)
+        elif found:
+            alone.append(_by_itself(row, found))
+    told = [_with(entry, moments.get(entry.request_id, [])) for entry in story]
+    return sorted([*told, *alone], key=lambda entry: entry.started_at, reverse=True)
+
+
 def instant(text: str) -> datetime:
     """A moment in any of Nova's spellings; without a zone it is UTC."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def from_operation(operation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An operation as ``/state/v1/operations`` shows it, as the action that Nova would show."""
+    events = [
+        {
+            "event": event["event"],
+            "start_time": event["started_at"],
+            "finish_time": event["finished_at"],
+            "result": event["result"],
+            "host": event.get("host"),
+            "details": event.get("details"),
+        }
+        for event in operation["events"]
+    ]
+    return {
+        "action": operation["action"],
+        "request_id": operation["request_id"],
+        "user_id": operation["user_id"],
+        "start_time": operation["started_at"],
+        "updated_at": operation["finished_at"],
+        "message": "Error" if operation["result"] not in (None, _SUCCESS) else None,
+        "events": events,
+        "is_open": operation["is_open"],
+        "server_id": operation["server"],
+    }
+
+
 def _entry(action: Mapping[str, Any], now: datetime) -> Entry:
     events = action.get("events") or []
     started = instant(action["start_time"])
     ends = [instant(event["finish_time"]) for event in events if event.get("finish_time")]
-    is_open = any(not event.get("finish_time") for event in events)
+    is_open = action.get("is_open", any(not event.get("finish_time") for event in events))
     updated = action.get("updated_at")
     if updated:
         ends.append(instant(updated))
@@ -90,7 +164,7 @@ def _entry(action: Mapping[str, Any], now: datetime) -> Entry:
     last = now if is_open or end is None else end
     outcome = _outcome(action, events, is_open=is_open)
     return Entry(
-        title=_FRIENDLY.get(action["action"], action["action"]),
+        title=TITLES.get(action["action"], action["action"]),
         action=action["action"],
         request_id=action["request_id"],
         user_id=action.get("user_id"),
@@ -99,10 +173,13 @@ def _entry(action: Mapping[str, Any], now: datetime) -> Entry:
         outcome=outcome,
         message=action.get("message"),
         steps=tuple(_step(event, started, last) for event in sorted(events, key=lambda event: event["start_time"])),
+        server_id=str(action.get("server_id") or action.get("instance_uuid") or ""),
     )
 
 
 def _outcome(action: Mapping[str, Any], events: list[Any], *, is_open: bool) -> str:
+    if is_open and "is_open" in action:
+        return "open"
     if action.get("message") or any(event.get("result") not in (None, _SUCCESS) for event in events):
         return "failed"
     return "open" if is_open else "ok"
@@ -111,9 +188,8 @@ def _outcome(action: Mapping[str, Any], events: list[Any], *, is_open: bool) -> 
 def _step(event: Mapping[str, Any], started: datetime, last: datetime) -> Step:
     begin = instant(event["start_time"])
     end = instant(event["finish_time"]) if event.get("finish_time") else None
-    whole = max((last - started).total_seconds(), 1e-6)
-    offset = min(max((begin - started).total_seconds() / whole, 0.0), 1.0)
-    width = ((end or last) - begin).total_seconds() / whole
+    offset = _share(begin, started, last)
+    width = ((end or last) - begin).total_seconds() / _whole(started, last)
     return Step(
         name=event["event"],
         host=event.get("host"),
@@ -124,3 +200,80 @@ def _step(event: Mapping[str, Any], started: datetime, last: datetime) -> Step:
         offset=round(offset * 100, 2),
         width=round(min(max(width, 0.01), 1.0 - offset if offset < 1 else 0.01) * 100, 2),
     )
+
+
+def _whole(started: datetime, last: datetime) -> float:
+    return max((last - started).total_seconds(), 1e-6)
+
+
+def _share(at: datetime, started: datetime, last: datetime) -> float:
+    return min(max((at - started).total_seconds() / _whole(started, last), 0.0), 1.0)
+
+
+def _with(entry: Entry, found: Sequence[Moment]) -> Entry:
+    if not found:
+        return entry
+    ordered = sorted(found, key=lambda moment: moment.at)
+    seconds = entry.seconds
+    last = max([ordered[-1].at, *(step.started_at for step in entry.steps)])
+    whole = max(seconds or 0.0, (last - entry.started_at).total_seconds(), 1e-6)
+    placed = tuple(
+        replace(each, offset=round(100 * min(max((each.at - entry.started_at).total_seconds() / whole, 0), 1), 2))
+        for each in ordered
+    )
+    return replace(entry, moments=placed)
+
+
+def _by_itself(row: Mapping[str, Any], found: Sequence[Moment]) -> Entry:
+    """What happened without a request: seen on the host, put right, or a turn of the host itself."""
+    is_host = row["kind"] == "service"
+    title = "Host" if is_host else BY_ITSELF.get(str(row.get("cause")), "Decision" if row["kind"] == "decision" else "")
+    started = instant(row["occurred_at"])
+    return Entry(
+        title=title or "Changed",
+        action=str(row.get("operation") or row["kind"]),
+        request_id="",
+        user_id=row.get("user_id"),
+        started_at=started,
+        seconds=0.0,
+        outcome="failed" if is_host and row.get("operation") == "down" else "ok",
+        message=None,
+        steps=(),
+        moments=tuple(found),
+    )
+
+
+def _moments(row: Mapping[str, Any]) -> list[Moment]:
+    at, kind = instant(row["occurred_at"]), row["kind"]
+    snapshot = row.get("snapshot") or {}
+    if kind == "service":
+        return [Moment(at=at, kind="host", text=f"{snapshot.get('host')}: {row.get('operation')}")]
+    if kind == "decision":
+        chosen = snapshot.get("chosen_host")
+        text = f"{snapshot.get('candidates')} → {chosen}" if chosen else str(snapshot.get("summary") or "")
+        return [Moment(at=at, kind="decision", text=text)]
+    if kind != "instance":
+        return []
+    found = []
+    turned = _turned(snapshot, row.get("previous"))
+    if turned:
+        found.append(Moment(at=at, kind="state", text=turned))
+    if row.get("phase") in _NOTIFIED:
+        found.append(Moment(at=at, kind="notification", text=str(row.get("topic"))))
+    return found
+
+
+def _turned(snapshot: Mapping[str, Any], previous: Mapping[str, Any] | None) -> str:
+    if previous is None:
+        return f"vm_state {snapshot.get('vm_state')}, task_state {snapshot.get('task_state') or '–'}"
+    return ", ".join(
+        f"{name} {_word(name, previous[name])} → {_word(name, snapshot.get(name))}"
+        for name in _TURNING
+        if name in previous and name in snapshot
+    )
+
+
+def _word(name: str, value: Any) -> str:
+    if name == "power_state":
+        return _POWER.get(value, str(value))
+    return "–" if value is None else str(value)

@@ -1,6 +1,7 @@
 """The console's pages over a plane in this process, as a browser without scripts sees them."""
 
 import re
+import time
 from typing import Any
 
 import httpx2
@@ -12,6 +13,7 @@ from kilonova.cli import kilonova
 from kilonova.console.accounts import Login
 from kilonova.console.client import Client
 from kilonova.console.web.app import Console
+from kilonova.domain.model import Instant
 from tests.plane.house import PASSWORD, House
 
 _AUTH = "http://cloud.test:8774/identity/v3"
@@ -45,13 +47,16 @@ class Browser:
 
 @pytest.fixture
 def browser(house: House) -> Browser:
+    house.at = Instant(time.time_ns() // 1000)  # the console has a clock of its own, which must agree
+    house.pass_seconds(1)
     return Browser(house)
 
 
 def test_nothing_is_shown_before_signing_in(browser: Browser) -> None:
     for path in ("/", "/servers", "/hosts", "/failures", "/usage", "/feed"):
         reply = browser.get(path)
-        assert (reply.status_code, reply.headers["location"]) == (303, "/sign-in")
+        assert reply.status_code == 303
+        assert reply.headers["location"].startswith("/sign-in")
     assert browser.get("/live").status_code == 401
 
 
@@ -67,7 +72,7 @@ def test_the_overview_says_whether_all_is_well(house: House, browser: Browser) -
     browser.sign_in()
     page = browser.page("/")
     assert "Everything is well." in page
-    assert "nova-compute" in page
+    assert "Every service is well." in page
 
 
 def test_a_failed_server_is_explained(house: House, browser: Browser) -> None:
@@ -120,7 +125,7 @@ def test_the_browser_is_told_to_forbid_what_no_page_needs(browser: Browser) -> N
 def test_the_cookie_is_for_the_server_alone(browser: Browser) -> None:
     cookie = browser.sign_in().headers["set-cookie"].lower()
     assert "httponly" in cookie
-    assert "samesite=strict" in cookie
+    assert "samesite=lax" in cookie
 
 
 def test_signing_out_needs_the_sessions_own_form(browser: Browser) -> None:

@@ -1,13 +1,12 @@
-"""The console as an ASGI application: signing in, pages, and the stream that keeps them live.
+"""The console as an ASGI application: signing in, pages, and the stream that keeps them live."""
 
-Every reply forbids whatever the page does not need: no script but our own file, no frame, no form to elsewhere.
-"""
-
+import csv
+import io
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import quote, urlencode
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -18,20 +17,23 @@ from starlette.routing import Route
 from kilonova.console.accounts import Login
 from kilonova.console.client import Client
 from kilonova.console.errors import CloudError
+from kilonova.console.web import filters
+from kilonova.console.web.guards import guarded, is_ours, local, read_form
 from kilonova.console.web.live import live
-from kilonova.console.web.pages import PAGES, Page, render
+from kilonova.console.web.pages import PAGES, Page, everyones, usage_rows
+from kilonova.console.web.rendering import render
 from kilonova.console.web.sessions import Session, Sessions
 
 _COOKIE: Final = "kilonova_console"
-_MOST_FORM_BYTES: Final = 16 * 1024
-_GUARDS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
+_LANGUAGE: Final = "kilonova_language"
+_FILES: Final = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
 }
-_FILES: Final = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
+_TOLD_STATUSES: Final = (400, 403, 404, 409)
+_AMOUNTS: Final = ("project", "name", "flavor", "servers", "hours", "vcpu_hours", "memory_mb_hours", "disk_gb_hours")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Connect = Callable[[Login], Client]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -53,91 +55,136 @@ class Console:
             routes=[
                 Route("/static/{name}", self._static),
                 Route("/sign-in", self._sign_in_page),
-                Route("/sign-in", self._sign_in, methods=["POST"]),
-                Route("/sign-out", self._sign_out, methods=["POST"]),
-                Route("/language", self._language, methods=["POST"]),
+                Route("/sign-in", _posted(self._sign_in), methods=["POST"]),
+                Route("/sign-out", _posted(self._sign_out), methods=["POST"]),
+                Route("/language", _posted(self._language), methods=["POST"]),
+                Route("/filters", _posted(self._filters), methods=["POST"]),
                 Route("/live", self._live),
+                Route("/usage.csv", self._usage_csv),
                 *(Route(page.path, self._shown(page)) for page in PAGES),
             ],
-            exception_handlers={404: self._missing},
+            exception_handlers={404: self._missing, 405: self._missing, Exception: self._broken},
         )
 
     async def _static(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in _FILES:
-            return self._guarded(Response("not found", 404))
+            return guarded(Response("not found", 404))
         content = resources.files(__package__).joinpath("static", name).read_bytes()
-        return self._guarded(Response(content, media_type=_FILES[name]), {"Cache-Control": "max-age=300"})
+        return guarded(Response(content, media_type=_FILES[name]), {"Cache-Control": "max-age=300"})
 
     async def _sign_in_page(self, request: Request) -> Response:
-        return self._html(request, None, "sign_in.html", {"message": ""})
+        return self._html(request, None, "sign_in.html", _signing_in(request.query_params.get("next", "/")))
 
-    async def _sign_in(self, request: Request) -> Response:
-        form = await _form(request)
+    async def _sign_in(self, request: Request, form: Mapping[str, str]) -> Response:
         login = Login(
             auth_url=self._auth_url,
             username=form.get("username", ""),
             password=form.get("password", ""),
             project_name=form.get("project", "") or None,
         )
+        onward = local(form.get("next", "/"))
         client = self._connect(login)
         try:
             person = await run_in_threadpool(client.sign_in)
         except CloudError as error:
             client.close()
-            return self._html(request, None, "sign_in.html", {"message": error.message}, status=401)
+            status = 401 if error.status is not None else 502
+            return self._html(request, None, "sign_in.html", _signing_in(onward, error.message), status=status)
         session = self.sessions.add(
             client, user=login.username, project=person.project_name or "", is_admin="admin" in person.roles
         )
-        reply = RedirectResponse(f"{request.scope['root_path']}/", 303)
-        reply.set_cookie(
-            _COOKIE,
-            session.id,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-            path=request.scope["root_path"] or "/",
-        )
-        return self._guarded(reply)
+        reply = RedirectResponse(f"{_root(request)}{onward}", 303)
+        _keep(reply, request, _COOKIE, session.id)
+        return guarded(reply)
 
-    async def _sign_out(self, request: Request) -> Response:
+    async def _sign_out(self, request: Request, form: Mapping[str, str]) -> Response:
         session = self._session(request)
-        form = await _form(request)
         if session is not None and session.owns(form.get("form_token", "")):
             self.sessions.remove(session)
-        return self._guarded(RedirectResponse(f"{request.scope['root_path']}/sign-in", 303))
+        return guarded(RedirectResponse(f"{_root(request)}/sign-in", 303))
 
-    async def _language(self, request: Request) -> Response:
-        form = await _form(request)
-        reply = RedirectResponse(f"{request.scope['root_path']}/", 303)
-        reply.set_cookie("kilonova_language", "zh" if form.get("language") == "zh" else "en", samesite="strict")
-        return self._guarded(reply)
+    async def _language(self, request: Request, form: Mapping[str, str]) -> Response:
+        reply = RedirectResponse(f"{_root(request)}{local(form.get('back', '/'))}", 303)
+        _keep(reply, request, _LANGUAGE, "zh" if form.get("language") == "zh" else "en", seconds=filters.SECONDS)
+        return guarded(reply)
+
+    async def _filters(self, request: Request, form: Mapping[str, str]) -> Response:
+        session = self._session(request)
+        query = filters.query_of(form.get("query", ""))
+        reply = RedirectResponse(f"{_root(request)}/servers?{query}", 303)
+        if session is not None and session.owns(form.get("form_token", "")):
+            kept = filters.read(request.cookies.get(filters.COOKIE))
+            wanted = filters.changed(kept, name=form.get("name", ""), query=query, is_removed="remove" in form)
+            _keep(reply, request, filters.COOKIE, filters.written(wanted), seconds=filters.SECONDS)
+        return guarded(reply)
 
     async def _live(self, request: Request) -> Response:
         session = self._session(request)
         if session is None:
-            return self._guarded(Response("sign in first", 401))
-        return self._guarded(live(session.client))
+            return guarded(Response("sign in first", 401))
+        return guarded(live(session.client), {"X-Accel-Buffering": "no"})
+
+    async def _usage_csv(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            return self._to_sign_in(request)
+        try:
+            rows = await run_in_threadpool(usage_rows, session, _asked(request))
+        except CloudError as error:
+            return self._trouble(request, session, error)
+        text = io.StringIO()
+        table = csv.DictWriter(text, _AMOUNTS, extrasaction="ignore", lineterminator="\r\n")
+        table.writeheader()
+        table.writerows({name: _cell(row.get(name)) for name in _AMOUNTS} for row in rows)
+        reply = Response(text.getvalue(), media_type="text/csv; charset=utf-8")
+        return guarded(reply, {"Content-Disposition": 'attachment; filename="usage.csv"'})
 
     def _shown(self, page: Page) -> Endpoint:
         async def show(request: Request) -> Response:
             session = self._session(request)
             if session is None:
-                return self._guarded(RedirectResponse(f"{request.scope['root_path']}/sign-in", 303))
+                return self._to_sign_in(request)
+            asked = _asked(request)
+            search = asked.get("q", "").strip()
+            if page.path == "/servers" and search.startswith("req-"):
+                return guarded(RedirectResponse(f"{_root(request)}/operations/{quote(search, safe='')}", 303))
             try:
-                found = await run_in_threadpool(page.gather, session, _asked(request))
+                found = await run_in_threadpool(page.gather, session, asked)
             except CloudError as error:
-                status = error.status if error.status in (403, 404) else 502
-                return self._html(request, session, "trouble.html", {"message": error.message}, status=status)
-            return self._html(request, session, page.template, {"here": page, **found})
+                return self._trouble(request, session, error, page)
+            command = page.command(asked, everyones(session, asked))
+            kept = filters.read(request.cookies.get(filters.COOKIE))
+            facts = {"here": page, "command": command, "query": request.url.query, "kept": kept, **found}
+            return await run_in_threadpool(self._html, request, session, page.template, facts)
 
         return show
 
+    def _trouble(self, request: Request, session: Session, error: CloudError, page: Page | None = None) -> Response:
+        """What the cloud refused, in a page. Whom the cloud no longer knows has to sign in again."""
+        if error.status == 401:
+            self.sessions.remove(session)
+            return self._to_sign_in(request)
+        status = error.status if error.status in _TOLD_STATUSES else 502
+        facts = {"here": page, "message": error.message, "status": status}
+        return self._html(request, session, "trouble.html", facts, status=status)
+
     async def _missing(self, request: Request, _: Exception) -> Response:
-        return self._html(request, self._session(request), "trouble.html", {"message": "There is no such page."}, 404)
+        facts = {"message": "There is no such page.", "status": 404}
+        return self._html(request, self._session(request), "trouble.html", facts, 404)
+
+    async def _broken(self, request: Request, _: Exception) -> Response:
+        """A defect of ours; whoever serves the application logs it."""
+        message = "Something in the console itself is wrong; its log says more."
+        return self._html(request, None, "trouble.html", {"message": message, "status": 500}, 500)
 
     def _session(self, request: Request) -> Session | None:
         return self.sessions.find(request.cookies.get(_COOKIE))
+
+    def _to_sign_in(self, request: Request) -> Response:
+        wanted = _path(request)
+        onward = "?" + urlencode({"next": wanted}) if wanted != "/" else ""
+        return guarded(RedirectResponse(f"{_root(request)}/sign-in{onward}", 303))
 
     def _html(
         self,
@@ -147,26 +194,58 @@ class Console:
         found: Mapping[str, Any],
         status: int = 200,
     ) -> Response:
-        language = request.cookies.get("kilonova_language") or _preferred(request.headers.get("accept-language", ""))
-        text = render(template, {**found, "session": session, "root": request.scope["root_path"], "language": language})
-        return self._guarded(Response(text, status, media_type="text/html; charset=utf-8"))
-
-    @staticmethod
-    def _guarded(reply: Response, more: Mapping[str, str] | None = None) -> Response:
-        for name, value in {**_GUARDS, **(more or {})}.items():
-            reply.headers[name] = value
-        return reply
+        language = request.cookies.get(_LANGUAGE) or _preferred(request.headers.get("accept-language", ""))
+        facts = {"here": None, "command": "", "session": session, "root": _root(request), "language": language}
+        text = render(template, {**facts, "back": _path(request), **found})
+        return guarded(Response(text, status, media_type="text/html; charset=utf-8"))
 
 
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form; of one that is too large, none."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_FORM_BYTES:
-            return {}
-    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=20)
-    return {name: values[-1] for name, values in fields.items()}
+def _posted(act: Callable[[Request, Mapping[str, str]], Awaitable[Response]]) -> Endpoint:
+    """Acts on forms that a page of ours sent."""
+
+    async def acting(request: Request) -> Response:
+        form = await read_form(request)
+        if not is_ours(request):
+            return guarded(Response("This form was not sent by a page of this console.", 403))
+        return await act(request, form)
+
+    return acting
+
+
+def _keep(reply: Response, request: Request, name: str, value: str, *, seconds: int | None = None) -> None:
+    """Have the browser keep a value, and bring it with what is opened from elsewhere too: links to pages work so.
+
+    Nothing but a form changes anything, and forms have their own guards.
+    """
+    reply.set_cookie(
+        name,
+        value,
+        max_age=seconds,
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+        path=_root(request) or "/",
+    )
+
+
+def _signing_in(onward: str, message: str = "") -> dict[str, Any]:
+    return {"message": message, "next": local(onward)}
+
+
+def _root(request: Request) -> str:
+    root: str = request.scope["root_path"]
+    return root
+
+
+def _path(request: Request) -> str:
+    """The page as it was asked for, below our root."""
+    path = request.url.path.removeprefix(_root(request)) or "/"
+    return local(f"{path}?{request.url.query}" if request.url.query else path)
+
+
+def _cell(value: Any) -> Any:
+    """A name is its maker's to choose: one that a spreadsheet would take for a formula is quoted."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _asked(request: Request) -> dict[str, str]:

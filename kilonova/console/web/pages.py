@@ -2,160 +2,148 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from kilonova.console import board
+from kilonova.console.board.feed import KINDS
+from kilonova.console.errors import CloudError
+from kilonova.console.web import commands
+from kilonova.console.web.answers import answer
+from kilonova.console.web.commands import Asked, Command
 from kilonova.console.web.sessions import Session
-from kilonova.console.words import translated
 
-Asked = Mapping[str, str]
+STATUSES: Final = (
+    "ACTIVE", "BUILD", "ERROR", "SHUTOFF", "PAUSED", "SUSPENDED", "RESCUE", "VERIFY_RESIZE", "RESIZE", "MIGRATING",
+    "REBOOT", "HARD_REBOOT", "SHELVED", "SHELVED_OFFLOADED",
+)  # fmt: skip
+_SPANS: Final = (1, 6, 24, 168)
+"""Hours of failures to choose from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One row. ``command`` has ``{id}`` where the address has one; ``title`` is None for pages that no menu has."""
+    """One row. ``title`` is None for pages that no menu has; ``is_live`` is False for those that stand still."""
 
     path: str
     template: str
     gather: Callable[[Session, Asked], Mapping[str, Any]]
-    command: str
+    command: Command
     title: str | None = None
+    is_live: bool = True
 
 
-def _everyones(session: Session, asked: Asked) -> bool:
+def everyones(session: Session, asked: Asked) -> bool:
+    """Whether all projects are meant: to who administers the cloud, unless they ask for their own."""
     return session.is_admin and asked.get("projects") != "own"
 
 
 def _overview(session: Session, asked: Asked) -> Mapping[str, Any]:
-    return {"overview": board.overview(session.client, all_projects=_everyones(session, asked))}
+    found = board.overview(session.client, all_projects=everyones(session, asked))
+    for host in found.hosts.hosts:
+        session.samples.add(f"host/{host.name}", found.look.at, {bar.name: bar.percent for bar in host.bars})
+    return {"overview": found}
 
 
 def _servers(session: Session, asked: Asked) -> Mapping[str, Any]:
-    search, status = asked.get("q", ""), asked.get("status", "")
-    everyone = _everyones(session, asked)
-    found = board.list_servers(session.client, all_projects=everyone, search=search, status=status)
-    return {"servers": found, "search": search, "status": status, "all_projects": everyone}
+    wanted = {name: asked.get(name, "")[:255] for name in ("status", "host", "marker")}
+    search, everyone = asked.get("q", "")[:255], everyones(session, asked)
+    found = board.find_servers(session.client, all_projects=everyone, search=search, **wanted)
+    return {"page": found, "search": search, "all_projects": everyone, "statuses": STATUSES, **wanted}
 
 
 def _server(session: Session, asked: Asked) -> Mapping[str, Any]:
-    return {"story": board.server_story(session.client, asked["id"])}
+    return {"story": board.server_story(session.client, asked["id"], session.samples)}
 
 
-def _hosts(session: Session, _: Asked) -> Mapping[str, Any]:
-    return {"hosts": board.list_hosts(session.client)}
+def _operation(session: Session, asked: Asked) -> Mapping[str, Any]:
+    return {"story": board.find_operation(session.client, asked["id"], server_id=asked.get("server", ""))}
+
+
+def _hosts(session: Session, asked: Asked) -> Mapping[str, Any]:
+    grouping = "aggregate" if asked.get("group") == "aggregate" else "zone"
+    colour = "trouble" if asked.get("colour") == "trouble" else "load"
+    return {"hosts": board.hosts(session.client, session.samples), "grouping": grouping, "colour": colour}
+
+
+def _host(session: Session, asked: Asked) -> Mapping[str, Any]:
+    return {"story": board.host_story(session.client, board.checked_id(asked["id"]), session.samples)}
 
 
 def _failures(session: Session, asked: Asked) -> Mapping[str, Any]:
-    return {"failures": board.list_failures(session.client, all_projects=_everyones(session, asked))}
+    text = asked.get("hours", "24")
+    hours = int(text) if text in map(str, _SPANS) else 24
+    everyone = everyones(session, asked)
+    found = board.failures(session.client, all_projects=everyone, hours=hours)
+    return {"failures": found, "hours": hours, "spans": _SPANS, "all_projects": everyone}
 
 
-def _usage(session: Session, _: Asked) -> Mapping[str, Any]:
-    look = board.Look(client=session.client)
-    limits = look.compute("limits", "/limits", {"limits": {"absolute": {}}})["limits"]["absolute"]
-    used = look.state("usage", "/usage", {"usage": []}, group_by="project,flavor")["usage"]
-    return {"limits": _bars(limits), "usage": used, "look": look}
+def _explain(session: Session, asked: Asked) -> Mapping[str, Any]:
+    question = asked.get("q", "").strip()[:255]
+    return {"question": question, "answer": answer(session.client, question, session.samples) if question else None}
 
 
-def _bars(limits: Mapping[str, Any]) -> list[board.Bar]:
-    pairs = (
-        ("servers", "totalInstancesUsed", "maxTotalInstances"),
-        ("vCPUs", "totalCoresUsed", "maxTotalCores"),
-        ("memory, MiB", "totalRAMUsed", "maxTotalRAMSize"),
-        ("server groups", "totalServerGroupsUsed", "maxServerGroups"),
-    )
-    return [board.Bar(name=name, used=limits[used], total=limits[most]) for name, used, most in pairs if used in limits]
+def _usage(session: Session, asked: Asked) -> Mapping[str, Any]:
+    everyone = everyones(session, asked)
+    found = board.usage(session.client, all_projects=everyone, month=asked.get("month", ""))
+    return {"usage": found, "all_projects": everyone}
 
 
-def _feed(session: Session, _: Asked) -> Mapping[str, Any]:
-    look = board.Look(client=session.client)
-    head = look.state("journal", "/events", {"head": 0}, after=2**53, limit=1)["head"]
-    answer = look.state("journal", "/events", {"events": []}, after=max(0, head - 200), limit=200)
-    sinks = look.state("sinks", "/sinks", {"sinks": []})["sinks"] if session.is_admin else []
-    return {"events": list(reversed(answer["events"])), "head": head, "sinks": sinks, "look": look}
+def _feed(session: Session, asked: Asked) -> Mapping[str, Any]:
+    topic, server = asked.get("topic", "").strip(), asked.get("server", "").strip()
+    return {
+        "feed": board.feed(session.client, topic=topic, server=server),
+        "topic": topic,
+        "server": server,
+        "kinds": KINDS,
+    }
+
+
+def _past(session: Session, asked: Asked) -> Mapping[str, Any]:
+    names = ("at", "to", "tick")
+    return {"past": board.past(session.client, **{name: asked.get(name, "").strip() for name in names})}
 
 
 PAGES: Final = (
-    Page(path="/", template="overview.html", gather=_overview, command="kilonova status", title="Overview"),
     Page(
-        path="/servers",
-        template="servers.html",
-        gather=_servers,
-        command="openstack server list --long",
-        title="Servers",
+        path="/",
+        template="overview.html",
+        gather=_overview,
+        command=commands.plain("kilonova status"),
+        title="Overview",
     ),
-    Page(path="/servers/{id}", template="server.html", gather=_server, command="kilonova explain {id}"),
-    Page(path="/hosts", template="hosts.html", gather=_hosts, command="openstack hypervisor list", title="Hosts"),
-    Page(path="/failures", template="failures.html", gather=_failures, command="kilonova failures", title="Failures"),
-    Page(path="/usage", template="usage.html", gather=_usage, command="kilonova usage report", title="Usage"),
-    Page(path="/feed", template="feed.html", gather=_feed, command="kilonova events --follow", title="Feed"),
+    Page(path="/servers", template="servers.html", gather=_servers, command=commands.servers, title="Servers"),
+    Page(path="/servers/{id}", template="server.html", gather=_server, command=commands.of("kilonova timeline")),
+    Page(path="/operations/{id}", template="operation.html", gather=_operation, command=commands.operation),
+    Page(
+        path="/hosts",
+        template="hosts.html",
+        gather=_hosts,
+        command=commands.plain("openstack hypervisor list --long"),
+        title="Hosts",
+    ),
+    Page(
+        path="/hosts/{id}",
+        template="host.html",
+        gather=_host,
+        command=commands.of("openstack server list --all-projects --host"),
+    ),
+    Page(path="/failures", template="failures.html", gather=_failures, command=commands.failures, title="Failures"),
+    Page(path="/explain", template="explain.html", gather=_explain, command=commands.explain, title="Explain"),
+    Page(path="/usage", template="usage.html", gather=_usage, command=commands.usage, title="Usage", is_live=False),
+    Page(
+        path="/feed",
+        template="feed.html",
+        gather=_feed,
+        command=commands.plain("kilonova events --follow"),
+        title="Feed",
+    ),
+    Page(path="/time", template="time.html", gather=_past, command=commands.past, title="Time", is_live=False),
 )
 
 
-def render(template: str, found: Mapping[str, Any]) -> str:
-    """The page's text; all that is put into it is escaped."""
-    language = found["language"]
-    now = datetime.now(UTC)
-    text: str = (
-        _environment()
-        .get_template(template)
-        .render(
-            pages=[page for page in PAGES if page.title],
-            here=found.get("here"),
-            made_at=now.strftime("%H:%M:%S UTC"),
-            t=lambda text: translated(text, language),
-            **{name: value for name, value in found.items() if name != "here"},
-        )
-    )
-    return text
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"moment": _moment, "span": _span, "tone": _tone}
-    return environment
-
-
-def _moment(value: Any) -> str:
-    """A time for people, always in UTC, with how it is known."""
-    if value is None:
-        return "–"
-    text = value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
-    return text.replace("T", " ").replace("+00:00", "").removesuffix("Z").partition(".")[0]
-
-
-def _span(seconds: float | None) -> str:
-    """A duration for people."""
-    if seconds is None:
-        return "…"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-_TONES: Final = {
-    "ACTIVE": "good",
-    "ERROR": "bad",
-    "BUILD": "wait",
-    "DELETED": "off",
-    "SHUTOFF": "off",
-    "up": "good",
-    "down": "bad",
-    "ok": "good",
-    "failed": "bad",
-    "open": "wait",
-    "True": "good",
-    "False": "bad",
-}
-
-
-def _tone(status: Any) -> str:
-    return _TONES.get(str(status), "wait")
+def usage_rows(session: Session, asked: Asked) -> list[Mapping[str, Any]]:
+    """The rows of the page on usage, for a spreadsheet. CloudError where the cloud tells none."""
+    found = board.usage(session.client, all_projects=everyones(session, asked), month=asked.get("month", ""))
+    if "usage" in found.look.unknown:
+        raise CloudError("This cloud does not tell usage to this login.", status=403)
+    return list(found.rows)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from kilonova.console.board import Samples
 from kilonova.console.client import Client
 
 _MOST: Final = 1000
@@ -16,7 +17,10 @@ _SECONDS: Final = 8 * 3600.0
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """One browser of one person. ``form_token`` has to come with every form (against forged requests)."""
+    """One browser of one person. ``form_token`` has to come with every form (against forged requests).
+
+    ``samples`` are everybody's: what is in them is shown only after the thing itself was, to whom may see it.
+    """
 
     id: str
     client: Client
@@ -25,6 +29,7 @@ class Session:
     is_admin: bool
     form_token: str
     expires_at: float
+    samples: Samples
 
     def owns(self, form_token: str) -> bool:
         """Whether a form was made by this session."""
@@ -37,6 +42,7 @@ class Sessions:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._samples = Samples()
         self._known: OrderedDict[str, Session] = OrderedDict()
 
     def add(self, client: Client, *, user: str, project: str, is_admin: bool) -> Session:
@@ -49,6 +55,7 @@ class Sessions:
             is_admin=is_admin,
             form_token=secrets.token_urlsafe(32),
             expires_at=self._clock() + _SECONDS,
+            samples=self._samples,
         )
         with self._lock:
             self._known[session.id] = session

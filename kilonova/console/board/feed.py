@@ -1,0 +1,62 @@
+"""The journal as it grows, with who is told of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kilonova.console.board.look import Look, checked_id
+from kilonova.console.client import Client
+
+_SHOWN: Final = 200
+_LOOKED_BACK: Final = 5000
+KINDS: Final = (
+    "instance",
+    "service",
+    "condition",
+    "decision",
+    "aggregate",
+    "flavor",
+    "keypair",
+    "server_group",
+    "quota",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """The newest rows first; ``head`` is the journal's last number, None where there is no journal."""
+
+    rows: Sequence[Mapping[str, Any]]
+    head: int | None
+    sinks: Sequence[Mapping[str, Any]]
+    journal: Mapping[str, Any]
+    look: Look
+
+
+def feed(client: Client, *, topic: str = "", server: str = "") -> Feed:
+    """The newest rows, of one topic or one server if wanted."""
+    look = Look(client=client)
+    chosen: dict[str, Any] = {"topic": checked_id(topic)} if topic else {}
+    chosen |= {"server": checked_id(server)} if server else {}
+    head = look.state("journal", "/events", {"head": None}, after=2**53, limit=1)["head"]
+    rows = [] if head is None else _newest(look, head, chosen)
+    return Feed(
+        rows=rows,
+        head=head,
+        sinks=look.state("sinks", "/sinks", {"sinks": []})["sinks"],
+        journal=look.state("journal", "/journal", {"journal": {}})["journal"],
+        look=look,
+    )
+
+
+def _newest(look: Look, head: int, chosen: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The last rows that match, looked for further and further back."""
+    found: list[Mapping[str, Any]] = []
+    back = _SHOWN
+    while back <= _LOOKED_BACK:
+        after = max(0, head - back)
+        found = look.state("events", "/events", {"events": []}, after=after, limit=1000, **chosen)["events"]
+        if len(found) >= _SHOWN or after == 0:
+            break
+        back *= 5
+    return list(reversed(found))[:_SHOWN]

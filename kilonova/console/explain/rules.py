@@ -1,0 +1,125 @@
+"""What a rule is, and how the first that finds something becomes an explanation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar
+
+Facts = Mapping[str, Any]
+E = TypeVar("E")
+PHRASES: Final = frozenset(
+    {
+        "some time ago",
+        "somebody",
+        "its host",
+        "never",
+        "its start",
+        "unknown",
+        "operation",
+        "no answer",
+        "the cloud itself",
+        "no reason was kept",
+        "no reason was given",
+        "no reason",
+        "none that this cloud tells",
+        "the cloud does not say what the hosts lack",
+    }
+)
+"""What stands for a fact that is not known; the only facts that are words of ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A sentence before its language is chosen: ``text`` in English with the names of ``facts`` in braces."""
+
+    text: str
+    facts: Facts = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text.format_map(self.facts)
+
+    def told(self, translate: Callable[[str], str]) -> str:
+        """The sentence in another language; what it is told of stays as it is."""
+        facts = {
+            name: translate(value) if name != "name" and isinstance(value, str) and value in PHRASES else value
+            for name, value in self.facts.items()
+        }
+        return translate(self.text).format_map(facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """``why`` and ``advice`` in sentences; ``evidence`` are the lines that show it; ``tone`` is bad, wait or good."""
+
+    rule: str
+    why: tuple[Said, ...]
+    do: Said
+    evidence: tuple[str, ...] = ()
+    tone: str = "bad"
+
+    @property
+    def sentence(self) -> str:
+        """Why, in English."""
+        return " ".join(str(each) for each in self.why)
+
+    @property
+    def advice(self) -> str:
+        """What to do next, in English."""
+        return str(self.do)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule(Generic[E]):
+    """One row: what it looks for, and what it says of it.
+
+    The texts have the facts' names in braces. ``is_cause`` marks rows that say why an operation failed: where the
+    thing itself was not harmed by that, ``unharmed`` is said too.
+    """
+
+    name: str
+    finds: Callable[[E], Facts | None]
+    sentence: str
+    advice: str
+    tone: str = "bad"
+    is_cause: bool = False
+    shows: Callable[[E], Sequence[str]] = field(default=lambda _: ())
+
+
+def first(
+    rules: Sequence[Rule[E]], evidence: E, known: Facts, *, unharmed: Callable[[E], str | None] = lambda _: None
+) -> Explanation:
+    """What the first rule that finds something says; ``known`` are facts that every sentence may name."""
+    for rule in rules:
+        facts = rule.finds(evidence)
+        if facts is None:
+            continue
+        all_facts = {**known, **facts}
+        spared = unharmed(evidence) if rule.is_cause else None
+        why = [Said(text=rule.sentence, facts=all_facts)]
+        if spared:
+            why.append(Said(text=spared, facts=all_facts))
+        return Explanation(
+            rule=rule.name,
+            why=tuple(why),
+            do=Said(text=rule.advice, facts=all_facts),
+            evidence=tuple(rule.shows(evidence)),
+            tone="wait" if spared else rule.tone,
+        )
+    raise RuntimeError("the last rule finds something always")
+
+
+def spoken(moment: datetime) -> str:
+    """A moment for people."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def spoken_text(text: Any) -> str | None:
+    """A moment as an API spells it, for people; None where there is none."""
+    if not text:
+        return None
+    return str(text).replace("T", " ").partition(".")[0].removesuffix("Z") + " UTC"
+
+
+def find_condition(conditions: Sequence[Mapping[str, Any]], type: str, status: str) -> Mapping[str, Any] | None:
+    """The condition of this type where it has this status."""
+    return next((each for each in conditions if each.get("type") == type and each.get("status") == status), None)

@@ -1,0 +1,395 @@
+"""Why a server is as it is: its evidence, and the rules in their order.
+
+Evidence is what any Nova tells; where the cloud is a Kilonova there are causes, conditions and decisions too, and the
+rules that look at them say more.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from kilonova.console.explain.causes import CAUSES, Cause
+from kilonova.console.explain.rules import Explanation, Facts, Rule, find_condition, first, spoken, spoken_text
+from kilonova.console.timeline import Entry, instant
+
+_LATE_SECONDS: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known. ``service`` is the compute service of the server's host; None where the reader may not know.
+
+    ``cause`` is the code of the latest fault where the cloud keeps one, ``conditions`` those of the server.
+    """
+
+    server: Mapping[str, Any]
+    timeline: Sequence[Entry]
+    now: datetime
+    service: Mapping[str, Any] | None = None
+    decisions: Sequence[Mapping[str, Any]] = ()
+    conditions: Sequence[Mapping[str, Any]] = ()
+    cause: str | None = None
+
+    @property
+    def fault(self) -> Mapping[str, Any]:
+        """The server's fault, empty where it has none."""
+        found: Mapping[str, Any] = self.server.get("fault") or {}
+        return found
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the server itself is in error."""
+        return self.server.get("status") == "ERROR" or bool(self.fault)
+
+    @property
+    def latest(self) -> Entry | None:
+        """What was last asked of the server."""
+        return self.timeline[0] if self.timeline else None
+
+    @property
+    def failed(self) -> Entry | None:
+        """The latest request that failed."""
+        return next((entry for entry in self.timeline if entry.outcome == "failed"), None)
+
+    @property
+    def blamed(self) -> Entry | None:
+        """The request that failed and is still of interest: that of a server in error, else only the very latest."""
+        if self.is_error:
+            return self.failed
+        return self.latest if self.latest is not None and self.latest.outcome == "failed" else None
+
+    @property
+    def trouble(self) -> str:
+        """All that was said of what failed, empty where nothing did."""
+        said = [str(self.fault.get("message") or ""), str(self.fault.get("details") or "")]
+        if self.blamed is not None:
+            said += [step.details for step in self.blamed.steps if step.details]
+        return "\n".join(filter(None, said))
+
+    @property
+    def message(self) -> str | None:
+        """What was said of it in one line."""
+        if self.fault.get("message"):
+            return str(self.fault["message"])
+        entry = self.blamed
+        told = next((step.details for step in reversed(entry.steps) if step.details), None) if entry else None
+        return told.splitlines()[0] if told else entry.message if entry else None
+
+    @property
+    def host(self) -> str:
+        """The host's name, or what to call it."""
+        return str(self.server.get("OS-EXT-SRV-ATTR:host") or (self.blamed and self.blamed.host) or "its host")
+
+
+def explain(evidence: Evidence) -> Explanation:
+    """Why the server is as it is; there is always an answer, if only that nothing is wrong."""
+    entry = evidence.blamed
+    known = {
+        "name": evidence.server.get("name", ""),
+        "host": evidence.host,
+        "what": entry.action if entry else "operation",
+    }
+    return first(RULES, evidence, known, unharmed=_unharmed)
+
+
+def _unharmed(evidence: Evidence) -> str | None:
+    return None if evidence.is_error else "The {what} of {name} failed; the server itself is as it was before."
+
+
+def _caused(cause: Cause) -> Callable[[Evidence], Facts | None]:
+    """Finds what failed for this cause: by its code where the cloud keeps codes, else by what the fault says."""
+
+    def finds(evidence: Evidence) -> Facts | None:
+        if not evidence.is_error and evidence.blamed is None:
+            return None
+        if evidence.cause is not None and evidence.cause in _CODES:
+            return _named(evidence) if evidence.cause == cause.code else None
+        return _named(evidence) if cause.pattern.search(evidence.trouble) else None
+
+    return finds
+
+
+def _named(evidence: Evidence) -> Facts:
+    return {"message": evidence.message or "no reason was kept"}
+
+
+def _no_host(evidence: Evidence) -> Facts | None:
+    is_so = "No valid host was found" in evidence.trouble or evidence.cause == "no_valid_host"
+    if not is_so or not (evidence.is_error or evidence.blamed):
+        return None
+    decision = evidence.decisions[-1] if evidence.decisions else {}
+    said = str(evidence.message or "").partition("No valid host was found.")[2].strip()
+    return {"why": decision.get("summary") or said or "the cloud does not say what the hosts lack"}
+
+
+def _decision_lines(evidence: Evidence) -> list[str]:
+    counts = (evidence.decisions[-1].get("document") or {}).get("counts") or [] if evidence.decisions else []
+    return [f"{row.get('filter', '?')}: {row.get('count', 0)} × {row.get('reason', '?')}" for row in counts]
+
+
+def _host_down(evidence: Evidence) -> Facts | None:
+    service = evidence.service or {}
+    found = find_condition(evidence.conditions, "HostReachable", "False")
+    if service.get("state") != "down" and evidence.server.get("host_status") != "DOWN" and found is None:
+        return None
+    seen = service.get("last_seen_at") or service.get("updated_at") or (found or {}).get("since")
+    return {"since": spoken_text(seen) or "some time ago"}
+
+
+def _waiting(evidence: Evidence) -> Facts | None:
+    facts = _host_down(evidence)
+    entry = evidence.latest
+    task = evidence.server.get("OS-EXT-STS:task_state")
+    if facts is None or entry is None or not task:
+        return None
+    return {**facts, "what": entry.action}
+
+
+def _hypervisor_silent(evidence: Evidence) -> Facts | None:
+    found = find_condition((evidence.service or {}).get("conditions") or (), "HypervisorAnswers", "False")
+    if found is None or not evidence.server.get("OS-EXT-SRV-ATTR:host"):
+        return None
+    return {"since": spoken_text(found.get("since")) or "some time ago", "why": found.get("message") or "no answer"}
+
+
+def _late(evidence: Evidence) -> Facts | None:
+    entry, task = evidence.latest, evidence.server.get("OS-EXT-STS:task_state")
+    if entry is None or entry.outcome != "open" or not task:
+        return None
+    age = (evidence.now - entry.started_at).total_seconds()
+    is_late = age > _LATE_SECONDS or find_condition(evidence.conditions, "Late", "True") is not None
+    return {"task": task, "minutes": round(age / 60)} if is_late else None
+
+
+def _busy(evidence: Evidence) -> Facts | None:
+    task = evidence.server.get("OS-EXT-STS:task_state")
+    return {"task": task} if task else None
+
+
+def _power_lost(evidence: Evidence) -> Facts | None:
+    power, vm = evidence.server.get("OS-EXT-STS:power_state"), evidence.server.get("OS-EXT-STS:vm_state")
+    latest = evidence.latest
+    if vm == "stopped" and latest is not None and latest.user_id is None and latest.action == "stop":
+        return {"at": spoken(latest.started_at)}
+    return {"at": "unknown"} if vm == "active" and power in (4, 6) else None
+
+
+def _crashed(evidence: Evidence) -> Facts | None:
+    vm, power = evidence.server.get("OS-EXT-STS:vm_state"), evidence.server.get("OS-EXT-STS:power_state")
+    return {} if power == 6 and vm in ("active", "stopped", "paused", "error") and not evidence.fault else None
+
+
+def _guest_paused(evidence: Evidence) -> Facts | None:
+    vm, power = evidence.server.get("OS-EXT-STS:vm_state"), evidence.server.get("OS-EXT-STS:power_state")
+    latest = evidence.latest
+    nobody = latest is not None and latest.action == "pause" and latest.user_id is None
+    return {} if (vm == "active" and power == 3) or (vm == "paused" and nobody) else None
+
+
+def _reset(evidence: Evidence) -> Facts | None:
+    """In error because somebody set its state, without anything having failed."""
+    entry = evidence.latest
+    if evidence.server.get("status") != "ERROR" or evidence.fault or evidence.failed is not None:
+        return None
+    return {"at": spoken(entry.started_at) if entry else "some time ago"}
+
+
+def _asked(status: str, action: str) -> Callable[[Evidence], Facts | None]:
+    """Finds a server that is in a status because somebody asked for it."""
+
+    def finds(evidence: Evidence) -> Facts | None:
+        if evidence.server.get("status") != status:
+            return None
+        entry = next((entry for entry in evidence.timeline if entry.action == action and entry.outcome == "ok"), None)
+        if entry is None:
+            return {"who": "somebody", "at": "some time ago"}
+        return {"who": entry.user_id or "the cloud itself", "at": spoken(entry.started_at)}
+
+    return finds
+
+
+def _errored(evidence: Evidence) -> Facts | None:
+    return _named(evidence) if evidence.is_error else None
+
+
+def _failed_lately(evidence: Evidence) -> Facts | None:
+    return _named(evidence) if evidence.blamed is not None else None
+
+
+def _fault_lines(evidence: Evidence) -> list[str]:
+    lines = [f"fault {evidence.fault.get('code')}: {evidence.fault.get('message')}"] if evidence.fault else []
+    lines += [f"cause: {evidence.cause}"] if evidence.cause else []
+    entry = evidence.blamed
+    if entry is not None:
+        where = f" on {entry.host}" if entry.host else ""
+        lines.append(f"{entry.action} of {entry.request_id} failed{where}")
+        lines += [step.details.splitlines()[0] for step in entry.steps if step.details and not evidence.fault]
+    return lines
+
+
+def _host_lines(evidence: Evidence) -> list[str]:
+    service = evidence.service
+    if service is None:
+        return []
+    seen = service.get("last_seen_at") or service.get("updated_at")
+    lines = [f"nova-compute on {service.get('host')} is {service.get('state')}, last heard of {seen}"]
+    bad = [each for each in service.get("conditions") or () if each.get("status") == "False"]
+    return lines + [f"{each['type']}: {each['reason']} {each.get('message') or ''}".strip() for each in bad]
+
+
+def _since(evidence: Evidence) -> str:
+    launched = evidence.server.get("OS-SRV-USG:launched_at")
+    return spoken(instant(launched)) if launched else "its start"
+
+
+_CODES: Final = frozenset(cause.code for cause in CAUSES)
+_OF_CAUSES: Final[tuple[Rule[Evidence], ...]] = tuple(
+    Rule(
+        name=cause.code,
+        finds=_caused(cause),
+        sentence=cause.sentence,
+        advice=cause.advice,
+        is_cause=True,
+        shows=_fault_lines,
+    )
+    for cause in CAUSES
+)
+_AS_ASKED: Final = (
+    ("stopped", "SHUTOFF", "stop", "{name} was stopped by {who} at {at}.", "Start it when it is wanted again."),
+    ("paused", "PAUSED", "pause", "{name} was paused by {who} at {at}.", "Unpause it when it is wanted again."),
+    (
+        "suspended",
+        "SUSPENDED",
+        "suspend",
+        "{name} was suspended by {who} at {at}.",
+        "Resume it when it is wanted again.",
+    ),
+    (
+        "rescued",
+        "RESCUE",
+        "rescue",
+        "{name} runs from a rescue image since {at}, as {who} asked.",
+        "Unrescue it when its own disk is mended.",
+    ),
+    (
+        "shelved",
+        "SHELVED_OFFLOADED",
+        "shelve",
+        "{name} was shelved by {who} at {at}: it is kept as an image and takes nothing on any host.",
+        "Unshelve it when it is wanted again.",
+    ),
+    (
+        "soft_deleted",
+        "SOFT_DELETED",
+        "delete",
+        "{name} was deleted by {who} at {at} and can still be restored.",
+        "Restore it, or let it go.",
+    ),
+)
+"""Rule, status, the action that leads there, sentence, advice."""
+
+RULES: Final[tuple[Rule[Evidence], ...]] = (
+    Rule(
+        name="waits_for_host",
+        finds=_waiting,
+        sentence="The {what} of {name} waits for {host}, which is down; its agent was last heard of {since}.",
+        advice="Bring the host back: the operation goes on then, or is closed with a reason at its deadline.",
+        shows=_host_lines,
+    ),
+    Rule(
+        name="host_down",
+        finds=_host_down,
+        sentence="{host}, on which {name} lives, is down; its agent was last heard of {since}.",
+        advice="Bring the host back. If it will not come back, fence it and evacuate its servers.",
+        shows=_host_lines,
+    ),
+    Rule(
+        name="no_valid_host",
+        finds=_no_host,
+        sentence="No host could take {name}: {why}",
+        advice="Choose a smaller flavor or another zone, or free or add capacity on the hosts that were nearest.",
+        is_cause=True,
+        shows=lambda evidence: [*_decision_lines(evidence), *_fault_lines(evidence)],
+    ),
+    *_OF_CAUSES,
+    Rule(
+        name="reset",
+        finds=_reset,
+        sentence="{name} is in error because its state was set so by hand at {at}; nothing failed.",
+        advice="Set it to active again if it is well, or rebuild it.",
+    ),
+    Rule(
+        name="error",
+        finds=_errored,
+        sentence="{name} is in error: {what} failed with “{message}”.",
+        advice="Read the failed step's details; when the cause is gone, rebuild the server or reset its state.",
+        shows=_fault_lines,
+    ),
+    Rule(
+        name="hypervisor_silent",
+        finds=_hypervisor_silent,
+        sentence="The hypervisor of {host} does not answer since {since} ({why}): {name} may run on, but nothing can "
+        "be done with it.",
+        advice="See that libvirt or QEMU runs on the host; operations asked for until then fail at once.",
+        shows=_host_lines,
+    ),
+    Rule(
+        name="late",
+        finds=_late,
+        sentence="{name} has been {task} for {minutes} minutes, longer than usual.",
+        advice="Wait for its deadline, after which it is closed with a reason; look at its host meanwhile.",
+        tone="wait",
+    ),
+    Rule(
+        name="failed_lately",
+        finds=_failed_lately,
+        sentence="{name} is as it was before: {what} failed with “{message}”.",
+        advice="Mend what the message names and ask again; the server itself was not harmed.",
+        tone="wait",
+        shows=_fault_lines,
+    ),
+    Rule(
+        name="guest_crashed_alone",
+        finds=_crashed,
+        sentence="The guest of {name} crashed on {host}; nobody asked for it.",
+        advice="Start it again, and read the end of its console log for the reason.",
+    ),
+    Rule(
+        name="power_lost",
+        finds=_power_lost,
+        sentence="{name} is off although nobody asked for it: the guest switched itself off, or lost its power.",
+        advice="Start it again, and read the end of its console log for the reason.",
+    ),
+    Rule(
+        name="guest_paused",
+        finds=_guest_paused,
+        sentence="The guest of {name} stands still although nobody asked for it, as after an error of its disk.",
+        advice="See whether the host's disk is full, then unpause it, or reboot it hard.",
+    ),
+    Rule(
+        name="busy",
+        finds=_busy,
+        sentence="{name} is {task}.",
+        advice="Nothing to do: it is under way.",
+        tone="wait",
+    ),
+    Rule(
+        name="verify_resize",
+        finds=_asked("VERIFY_RESIZE", "resize"),
+        sentence="{name} has its new size or place and waits to be confirmed.",
+        advice="Confirm the resize, or revert it.",
+        tone="wait",
+    ),
+    *(
+        Rule(name=name, finds=_asked(status, action), sentence=sentence, advice=advice, tone="good")
+        for name, status, action, sentence, advice in _AS_ASKED
+    ),
+    Rule(
+        name="well",
+        finds=lambda evidence: {"status": evidence.server.get("status", "?"), "since": _since(evidence)},
+        sentence="Nothing is wrong with {name}: it is {status} since {since}.",
+        advice="Nothing to do.",
+        tone="good",
+    ),
+)
