@@ -79,6 +79,7 @@ class Agent:
         self._calls = calls
         self._settings = settings
         self._working: dict[tuple[int, Leg | None], Work] = {}
+        self._next_leg: dict[int, Work] = {}
         self._missed: set[str] = set()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -279,8 +280,14 @@ class Agent:
         )
 
     def _take_in_hand(self, work: Work) -> bool:
-        """False for what this run has in hand already: its lease ran out, but it is being done."""
+        """False for what this run has in hand already: its lease ran out, but it is being done.
+
+        A leg that follows one which is still being done, such as its undoing, begins as soon as that is over.
+        """
         with self._lock:
+            if any(other.action_id == work.action_id and other.leg != work.leg for other in self._working.values()):
+                self._next_leg[work.action_id] = work
+                return False
             return self._working.setdefault((work.action_id, work.leg), work) is work
 
     def _begin(self, work: Work) -> None:
@@ -297,7 +304,15 @@ class Agent:
     def _let_go(self, work: Work) -> None:
         with self._idle:
             self._working.pop((work.action_id, work.leg), None)
+            following = self._next_leg.pop(work.action_id, None)
             self._idle.notify_all()
+        is_stopping = self._is_resting or self._stopping.is_set()
+        if following is None or is_stopping or not self._take_in_hand(following):
+            return
+        try:
+            self._begin(following)
+        except RuntimeError:
+            _log.exception("Could not begin %s of %s; it is given out again", following.operation, work.instance.uuid)
 
     def _perform(self, work: Work) -> None:
         operation = get_operation(work.operation)

@@ -60,9 +60,10 @@ class Conductor:
         self._scheduler = scheduler
         self.placer = Placer(database, bus, clock, settings=settings, rules=rules)
         chooser = self.placer.chooser
+        self.live_moves = LiveMoves(chooser)
         books = {
             **Moves(chooser, settings=settings).books(),
-            **LiveMoves(chooser).books(),
+            **self.live_moves.books(),
             **Shelving(chooser, settings=settings).books(),
         }
         self.workflows = Workflows(database, bus, clock, books, settings=settings, scheduler=scheduler)

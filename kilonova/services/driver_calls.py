@@ -102,7 +102,23 @@ class DriverCalls:
             "put_back": lambda: self._put_back(work, patience),
             **self._further_calls(work, patience, tell),
         }
-        return calls[work.verb]()
+        call = calls[work.verb]
+        try:
+            return call()
+        except GuestFailure as failure:
+            if failure.cause is not FaultCause.GUEST_MISSING or not self._is_put_back(work):
+                raise
+            return call()
+
+    def _is_put_back(self, work: Work) -> bool:
+        """Put back what a move set aside that ended without its way back, such as by a reset of the server's state."""
+        if work.verb in MOVES | LIVE_MOVES or not isinstance(self._driver, CanMove):
+            return False
+        try:
+            self._driver.revert_move(work.instance.uuid, power_on=False)
+        except GuestFailure:
+            return False
+        return True
 
     def abandon(self, operation: Operation, work: Work) -> None:
         """Take away what a failed operation leaves beside the guest."""

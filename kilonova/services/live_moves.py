@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from kilonova.domain.errors import Invalid
 from kilonova.domain.faults import FaultCause
@@ -33,7 +33,7 @@ class LiveMoves:
     def books(self) -> Mapping[str, Books]:
         """By the operation's name."""
         live = Books(
-            opened=self._open_live,
+            opened=_opening(MigrationType.LIVE),
             pages={
                 "place": Page(plan=self._plan, done=_placing("queued"), undone=_unplaced),
                 "prepare": Page(begun=reaching("preparing")),
@@ -52,21 +52,28 @@ class LiveMoves:
         )
         return {"live_migrate": live, "evacuate": evacuate}
 
-    def _plan(self, connection: Connection, instance: Instance, action: InstanceAction) -> Decision:
-        course = Course.read(action.course_json)
-        host = action.parameters.get("host")
-        ask = self._chooser.ask_of(connection, instance, tried=frozenset(course.tried), host=host)
-        if host and action.parameters.get("is_forced"):
-            ask = Ask(vcpus=ask.vcpus, memory_mb=ask.memory_mb, disk_gb=ask.disk_gb, host=host)
-        return self._chooser.decide(connection, replace(ask, leaves=instance.host))
+    def check(self, connection: Connection, instance: Instance, told: Mapping[str, Any]) -> None:
+        """Invalid, in Nova's words, where there is no host for a live migration: until 2.33 it is not accepted then.
 
-    def _open_live(self, turn: Turn) -> Outcome:
-        """Until 2.33 nothing is accepted for which there is no host: Invalid, in Nova's words."""
-        if turn.action.parameters.get("looks_first"):
-            decision = self._plan(turn.tx.connection, turn.instance, turn.action)
+        ``told`` are the parameters of the action that is to be.
+        """
+        if told.get("looks_first"):
+            decision = self._decide(connection, instance, told, frozenset())
             if decision.chosen is None:
                 raise Invalid(f"No valid host was found. {decision.summary()}")
-        return _opening(MigrationType.LIVE)(turn)
+
+    def _plan(self, connection: Connection, instance: Instance, action: InstanceAction) -> Decision:
+        tried = frozenset(Course.read(action.course_json).tried)
+        return self._decide(connection, instance, action.parameters, tried)
+
+    def _decide(
+        self, connection: Connection, instance: Instance, told: Mapping[str, Any], tried: frozenset[str]
+    ) -> Decision:
+        host = told.get("host")
+        ask = self._chooser.ask_of(connection, instance, tried=tried, host=host)
+        if host and told.get("is_forced"):
+            ask = Ask(vcpus=ask.vcpus, memory_mb=ask.memory_mb, disk_gb=ask.disk_gb, host=host)
+        return self._chooser.decide(connection, replace(ask, leaves=instance.host))
 
 
 def _opening(kind: MigrationType) -> Bookkeep:

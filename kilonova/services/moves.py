@@ -48,7 +48,7 @@ class Moves:
         confirm = Books(opened=_awaiting("confirming"), pages={"confirm": Page(done=_confirmed)}, failed=_failed)
         revert = Books(
             opened=_awaiting("reverting"),
-            pages={"leave": Page(done=_left), "return": Page(done=_returned)},
+            pages={"leave": Page(done=_left, undone=_left), "return": Page(done=_returned)},
             failed=_failed,
         )
         return {"resize": cold, "migrate": cold, "confirm_resize": confirm, "revert_resize": revert}
@@ -262,7 +262,10 @@ def _confirmed(turn: Turn) -> Outcome:
 
 
 def _left(turn: Turn) -> Outcome:
-    """The guest of the new flavor is gone: the server is its old host's again, as it was."""
+    """The guest of the new flavor is gone: the server is its old host's again, as it was.
+
+    So it is where the operation was abandoned meanwhile: what is aside on the old host is whole, and the other not.
+    """
     fleet.release_claim(turn.tx, turn.instance.uuid, kind=fleet.AWAY)
     return _moved_back(turn)
 

@@ -107,9 +107,10 @@ class Plane:
                 hosts=HostFacts(
                     is_able=self._is_able,
                     is_up=self._is_up,
+                    check_live_move=parts.conductor.live_moves.check,
                     default_zone=parts.settings.default_availability_zone,
                 ),
-                opens=parts.conductor.workflows.open,
+                workflows=parts.conductor.workflows,
             ),
             settings=parts.settings,
             quota=parts.quota,

@@ -19,9 +19,10 @@ from kilonova.services import asked_moves, asked_shelving
 from kilonova.services.orders import check_fit, image_facts
 from kilonova.services.safe import Safe
 from kilonova.services.shelving import find_shelved_image
+from kilonova.services.workflow import Workflows
 from kilonova.store import keypairs
 from kilonova.store.changes import Saved
-from kilonova.store.database import Database, Transaction
+from kilonova.store.database import Connection, Database, Transaction
 
 _log = logging.getLogger(__name__)
 
@@ -67,15 +68,21 @@ def _is_taken_for_up(_host: str) -> bool:
     return True
 
 
+def _is_left_to_its_steps(_connection: Connection, _instance: Instance, _told: Mapping[str, Any]) -> None:
+    """Where nobody here chooses hosts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """What is known of hosts: whether the driver of one has what an operation needs, and whether the host is there.
 
-    ``default_zone`` is that of hosts that are in no other.
+    ``check_live_move`` raises Invalid where none can take a server that runs (``LiveMoves.check``). ``default_zone`` is
+    that of hosts that are in no other.
     """
 
     is_able: Callable[[str, Operation], bool] = _every_host_is
     is_up: Callable[[str], bool] = _is_taken_for_up
+    check_live_move: Callable[[Connection, Instance, Mapping[str, Any]], None] = _is_left_to_its_steps
     default_zone: str = "nova"
 
 
@@ -92,14 +99,14 @@ class Preparation:
         safe: Safe,
         *,
         hosts: HostFacts = _NOTHING_KNOWN,
-        opens: Callable[[Transaction, Operation, Saved], None] | None = None,
+        workflows: Workflows | None = None,
     ) -> None:
-        """``opens`` begins a workflow."""
+        """Without ``workflows`` no operation of several steps can be begun."""
         self._database = database
         self.images = images
         self._safe = safe
         self._hosts = hosts
-        self._opens = opens
+        self._workflows = workflows
         self._ways: Final[Mapping[str, Callable[[Instance, Mapping[str, Any]], Prepared]]] = {
             "rebuild": self._rebuild,
             "rescue": self._rescue,
@@ -116,8 +123,12 @@ class Preparation:
 
     def open(self, tx: Transaction, operation: Operation, saved: Saved) -> None:
         """Send an operation that was accepted in this transaction on its way, where it has several steps."""
-        if self._opens is not None:
-            self._opens(tx, operation, saved)
+        if self._workflows is not None:
+            self._workflows.open(tx, operation, saved)
+
+    def abandon(self, tx: Transaction, instance: Instance) -> Instance:
+        """See ``Workflows.abandon``."""
+        return instance if self._workflows is None else self._workflows.abandon(tx, instance)
 
     def prepare(self, operation: Operation, instance: Instance, asked: Mapping[str, Any]) -> Prepared:
         """What is changed at once, and told to the host.
@@ -256,6 +267,8 @@ class Preparation:
             told = asked_moves.live_migrate(connection, instance, asked)
         for host in filter(None, (instance.host, told["host"])):
             asked_moves.check_is_there(host, is_up=self._hosts.is_up(host))
+        with self._database.read() as connection:
+            self._hosts.check_live_move(connection, instance, told)
         return instance, told
 
     def _evacuate(self, instance: Instance, asked: Mapping[str, Any]) -> Prepared:

@@ -298,9 +298,8 @@ class Servers:
         self, request: Request, instance: Instance, operation: Operation, parameters: Mapping[str, Any]
     ) -> Instance:
         """Begin and end an operation in one transaction; what else is open ends with a reset of the state."""
-        now = self._clock()
-        done = AT_ONCE[operation.name](instance, request, parameters, now)
-        if done is None:
+        now, apply = self._clock(), AT_ONCE[operation.name]
+        if apply(instance, request, parameters, now) is None:
             return instance
         opening = Change(
             before=instance,
@@ -314,14 +313,16 @@ class Servers:
 
         def work(tx: Transaction) -> Instance:
             opened = changes.save(tx, opening)
+            current = opened.instance
             if operation.name == "reset_state":
+                current = self._preparation.abandon(tx, current)
                 ledger.close_actions(tx, instance.uuid, now=now, but=opened.action_id)
                 moves.end_migrations(tx, instance.uuid, now=now)
-                fleet.settle_claims(tx, instance)
+                fleet.settle_claims(tx, current)
             ending = replace(
                 opening,
                 before=opened.instance,
-                after=done,
+                after=apply(current, request, parameters, now) or current,
                 phase=Phase.END,
                 action_id=opened.action_id,
                 without_event=operation.event is None,
