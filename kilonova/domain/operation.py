@@ -80,6 +80,11 @@ class Operation:
     is_ready: bool = False
 
     @property
+    def overtakes(self) -> bool:
+        """Whether its host does it beside another operation of the server that is under way, and ends that with it."""
+        return self.runs is Runs.AGENT and bool(self.accepts_tasks) and not self.needs_task
+
+    @property
     def event(self) -> str | None:
         """The event of the driver call: the last one, as conductors' events come before agents'."""
         return self.events[-1] if self.events else None

@@ -35,6 +35,11 @@ class Turns:
                     del self._turns[key]
                 self._changed.notify_all()
 
+    def is_awaited(self, key: str) -> bool:
+        """Whether somebody awaits the key's turn beside who has it."""
+        with self._changed:
+            return key in self._turns and self._turns[key].wanted_by > 1
+
     def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until nobody has or awaits a turn; whether that came in time."""
         with self._changed:

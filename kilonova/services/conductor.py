@@ -177,6 +177,8 @@ class Conductor:
             changes.save(tx, _change(report, action, instance, done, now=now))
             if done.is_deleted:
                 ledger.close_actions(tx, instance.uuid, now=now, but=action.id)
+            elif operation.overtakes:  # what it did not wait for is of no more interest
+                ledger.close_actions(tx, instance.uuid, now=now, but=action.id, earlier_only=True)
 
     def _failed(self, report: PhaseReport, action: InstanceAction, instance: Instance) -> None:
         failure = report.failure
@@ -212,12 +214,19 @@ def _work(connection: Connection, action: InstanceAction) -> Work:
 
 
 def _fresh(connection: Connection, host: str, run_id: str, now: Instant) -> list[InstanceAction]:
-    """The oldest open action of each instance of the host, unless this run has it in hand."""
+    """The oldest open action of each instance of the host, unless this run has it in hand.
+
+    Then it is one that does not wait for that: a delete, or a hard reboot of a guest that does not react. An operation
+    of several steps is waited for, as its next one may be on another host.
+    """
     oldest: dict[tuple[str, bool], InstanceAction] = {}
     for action in ledger.list_host_actions(connection, host, limit=_WINDOW):
+        operation = get_operation(action.operation)
         # What meddles in another operation does not wait for it.
-        meddles = get_operation(action.operation).needs_task
-        oldest.setdefault((action.instance_uuid, meddles), action)
+        key = (action.instance_uuid, operation.needs_task)
+        first = oldest.setdefault(key, action)
+        if operation.overtakes and first.operation not in WORKFLOWS and _in_hand(first, run_id, now):
+            oldest[key] = action
     fresh = (action for action in oldest.values() if not _in_hand(action, run_id, now))
     return [action for action in fresh if not _is_held(connection, action)]
 

@@ -1,19 +1,23 @@
-"""Images that wait for data that will never come: those of operations that ended without making them.
+"""Images that nobody has any use for: of operations that ended without making them, and of servers that were shelved.
 
-Whoever carries such an operation out takes its image away when it fails. Where the operation was ended by somebody else
-(its deadline, the deletion of the server, a reset of its state), this finds what is left.
+Whoever carries an operation out takes its image away when it fails, and a shelved server's when it is of no more use.
+Where the operation was ended by somebody else (its deadline, the deletion of the server, a reset of its state), or a
+process died in between, this finds what is left.
 """
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from kilonova.domain.errors import KilonovaError
 from kilonova.domain.images import Image, ImageQuery, ImageStatus
+from kilonova.domain.model import InstanceAction
 from kilonova.domain.snapshots import is_of_server
+from kilonova.domain.workflow import Course
 from kilonova.services.gallery import Gallery
 from kilonova.services.snapshots import every_image
-from kilonova.store import ledger
+from kilonova.store import due, ledger
 from kilonova.store.database import Connection, Database
 
 _log = logging.getLogger(__name__)
@@ -57,3 +61,34 @@ def _is_abandoned(connection: Connection, image: Image) -> bool:
         if (action.parameters.get("new_image") or {}).get("image_id") == image.id
     ]
     return bool(makers) and not any(makers)
+
+
+_PAGE: Final = 200
+
+
+class Shelf:
+    """Deletes what servers were shelved as that are deleted, or came back from the shelf."""
+
+    def __init__(self, database: Database, images: Gallery) -> None:
+        self._database = database
+        self._images = images
+
+    def step(self) -> bool:
+        """Delete one page of such images; True if there may be more."""
+        with self._database.read() as connection:
+            forgotten = due.list_forgotten_images(connection, limit=_PAGE)
+        done = [self._discarded(shelving) for shelving in forgotten]
+        return len(forgotten) == _PAGE and all(done)
+
+    def _discarded(self, shelving: InstanceAction) -> bool:
+        course = Course.read(shelving.course_json)
+        image_id = course.handed["shelved"]["id"]
+        try:
+            self._images.discard(image_id, unfinished_only=False)
+        except KilonovaError:
+            _log.exception("Image %s of a server that was shelved is of no more use, and cannot be deleted", image_id)
+            return False
+        handed = {name: value for name, value in course.handed.items() if name != "shelved"}
+        with self._database.transaction() as tx:
+            ledger.amend_course(tx.connection, shelving.id, replace(course, handed=handed))
+        return True

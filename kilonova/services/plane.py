@@ -28,13 +28,12 @@ from kilonova.services.external import External, ExternalEvent
 from kilonova.services.feed import Feed
 from kilonova.services.gallery import Gallery
 from kilonova.services.janitor import Janitor
-from kilonova.services.leftovers import Leftovers
+from kilonova.services.lapsing import Lapser, lapses_of
+from kilonova.services.leftovers import Leftovers, Shelf
 from kilonova.services.liveness import is_host_up
 from kilonova.services.loop import Loop, Rota
 from kilonova.services.monitor import Around, Monitor
-from kilonova.services.offloading import Offloader
 from kilonova.services.preparing import HostFacts, Preparation
-from kilonova.services.reclaiming import Reclaimer
 from kilonova.services.relay import Relay
 from kilonova.services.safe import Safe
 from kilonova.services.sequencer import Sequencer
@@ -314,12 +313,15 @@ class Plane:
             "leftovers": Leftovers(self.database, self.gallery).step,
             "confirmer": self._confirmer().step,
             "turning": Turning(self.database, self._clock, settings=self._parts.settings).step,
-            "reclaimer": Reclaimer(self.database, self._clock, self._servers, settings=self._parts.settings).step,
         }
         sweeps = [Loop(name, step, period_seconds=_SWEEP_SECONDS) for name, step in steps.items()]
         settings = self._parts.settings
-        offload = Offloader(self.database, self._clock, self._servers, settings=settings).step
-        return [*sweeps, Loop("offloader", offload, period_seconds=settings.shelved_poll_interval)]
+        for lapse in lapses_of(settings):
+            step = Lapser(self.database, self._clock, self._servers, lapse).step
+            period = settings.shelved_poll_interval if lapse.then == "shelve_offload" else _SWEEP_SECONDS
+            sweeps.append(Loop(f"lapse of {lapse.name}", step, period_seconds=period))
+        shelf = Shelf(self.database, self.gallery)
+        return [*sweeps, Loop("shelf", shelf.step, period_seconds=_REMOVAL_SECONDS)]
 
     def _confirmer(self) -> Confirmer:
         confirm = get_operation("confirm_resize")

@@ -1,44 +1,59 @@
 """What the conditions of servers are derived from, gathered; and the loop that tells when one turns."""
 
 import logging
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
 
-from kilonova.domain.conditions import Condition, Status, Watch, service_conditions
+from kilonova.domain.conditions import Condition, Status, Watch, service_conditions, turns
 from kilonova.domain.errors import StaleRecord
 from kilonova.domain.model import Clock, Instance, Instant
 from kilonova.domain.server_conditions import PLACED, TURNING, ServerFacts, server_conditions
 from kilonova.domain.states import VmState
 from kilonova.services.settings import ServiceSettings
-from kilonova.store import conditions, decisions, fleet, instances, ledger
+from kilonova.store import conditions, instances, ledger, looking
 from kilonova.store.database import Connection, Database
 from kilonova.store.failures import Contention
 from kilonova.store.instances import InstanceQuery
 
 _log = logging.getLogger(__name__)
 
-_ABOUT = "server"
-_MOST = 1000
-"""Servers that are looked at in one step."""
+_ABOUT: Final = "server"
+_PAGE: Final = 500
+"""Servers that are looked at together."""
 
 
 def facts_of(connection: Connection, instance: Instance, watch: Watch, *, now: Instant) -> ServerFacts:
     """What is known of a server now."""
-    is_lost = instance.host is None and instance.vm_state is VmState.ERROR
-    newest = decisions.find_newest(connection, instance.uuid) if is_lost else None
-    refused = None
-    if newest is not None and newest.chosen_host is None:
-        refused = (newest.summary, newest.decided_at)
-    return ServerFacts(
-        instance=instance,
-        host=_host(connection, instance.host, watch, now),
-        actions=ledger.list_open_actions(connection, instance.uuid),
-        fault=ledger.latest_faults(connection, [instance.uuid]).get(instance.uuid),
-        refused=refused,
-    )
+    (facts,) = facts_of_many(connection, [instance], watch, now=now)
+    return facts
 
 
-def _host(connection: Connection, host: str | None, watch: Watch, now: Instant) -> tuple[Condition, ...] | None:
-    service = fleet.find_service(connection, "nova-compute", host) if host else None
-    return None if service is None else service_conditions(service, watch, now=now)
+def facts_of_many(
+    connection: Connection, servers: Sequence[Instance], watch: Watch, *, now: Instant
+) -> list[ServerFacts]:
+    """What is known of each of these servers now, in as many queries as of one."""
+    uuids = [server.uuid for server in servers]
+    lost = [server.uuid for server in servers if server.host is None and server.vm_state is VmState.ERROR]
+    actions = looking.open_actions(connection, uuids)
+    faults = ledger.latest_faults(connection, uuids)
+    newest = looking.newest_decisions(connection, lost)
+    services = looking.compute_services(connection, {server.host for server in servers if server.host})
+    reachable = {host: service_conditions(service, watch, now=now) for host, service in services.items()}
+    refused = {
+        uuid: (decision.summary, decision.decided_at)
+        for uuid, decision in newest.items()
+        if decision.chosen_host is None
+    }
+    return [
+        ServerFacts(
+            instance=server,
+            host=reachable.get(server.host or ""),
+            actions=actions.get(server.uuid, []),
+            fault=faults.get(server.uuid),
+            refused=refused.get(server.uuid),
+        )
+        for server in servers
+    ]
 
 
 class Turning:
@@ -51,28 +66,37 @@ class Turning:
 
     def step(self) -> bool:
         """Look once. Always False: what turns next turns later."""
-        with self._database.read() as connection:
-            amiss = conditions.list_conditions(connection, _ABOUT)
-            uuids = {action.instance_uuid for action in ledger.list_unfinished_actions(connection, limit=_MOST)}
-            uuids |= {uuid for uuid, found in amiss.items() if any(_is_amiss(each) for each in found)}
-            lost = InstanceQuery(vm_states=frozenset({VmState.ERROR}), limit=_MOST)
-            uuids |= {server.uuid for server in instances.list_instances(connection, lost)}
-        for uuid in sorted(uuids):
-            self._look(uuid, {each.type for each in amiss.get(uuid, ())})
+        for uuids in self._pages():
+            self._look(uuids)
         return False
 
-    def _look(self, uuid: str, kept: set[str]) -> None:
+    def _pages(self) -> Iterator[list[str]]:
+        last = ""
+        while True:
+            with self._database.read() as connection:
+                page = looking.list_noteworthy(connection, _ABOUT, limit=_PAGE, after_uuid=last)
+            if page:
+                yield page
+            if len(page) < _PAGE:
+                return
+            last = page[-1]
+
+    def _look(self, uuids: Collection[str]) -> None:
         now = self._clock()
+        query = InstanceQuery(equals={"uuid": frozenset(uuids)}, soft_deleted=True)
         with self._database.read() as connection:
-            instance = instances.find_instance(connection, uuid)
-            facts = facts_of(connection, instance, self._watch, now=now) if instance else None
-        if instance is None or facts is None:
+            servers = instances.list_instances(connection, query)
+            kept = conditions.list_conditions(connection, _ABOUT, uuids)
+            facts = facts_of_many(connection, servers, self._watch, now=now)
+        for server, known in zip(servers, facts, strict=True):
+            before = kept.get(server.uuid, [])
+            types = {each.type for each in before}
+            found = [each for each in server_conditions(known, now=now) if each.type in TURNING]
+            told = [each for each in found if _is_amiss(each) or each.type in types]
+            if turns(before, told, now=now):
+                self._keep(server, told, now)
+        for uuid in kept.keys() - {server.uuid for server in servers}:
             self._forget(uuid)
-            return
-        found = [each for each in server_conditions(facts, now=now) if each.type in TURNING]
-        told = [each for each in found if _is_amiss(each) or each.type in kept]
-        if told:
-            self._keep(instance, told, now)
 
     def _keep(self, instance: Instance, told: list[Condition], now: Instant) -> None:
         try:
@@ -89,5 +113,5 @@ class Turning:
 def _is_amiss(condition: Condition) -> bool:
     """Whether somebody should hear of it: a server without room, or anything of the others that is so."""
     if condition.type == PLACED:
-        return condition.reason == "NoCapacity"
+        return condition.reason == looking.NO_CAPACITY
     return condition.status is Status.TRUE

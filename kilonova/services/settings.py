@@ -48,6 +48,15 @@ class ServiceSettings:
     shelved_poll_interval: int = option(
         3600, "Seconds between looks for shelved servers that have been on their host long enough.", least=1
     )
+    instance_build_timeout: int = option(
+        0, "Seconds after which a build is given up, whatever operation_deadlines says; 0 for that alone.", least=0
+    )
+    rescue_timeout: int = option(
+        0, "Seconds after which a rescued server is brought back to its own disk; 0 for never.", least=0
+    )
+    reboot_timeout: int = option(
+        0, "Seconds after which a soft reboot that does not end is followed by a hard one; 0 for never.", least=0
+    )
     reclaim_instance_interval: int = option(
         0, "Seconds for which a deleted server can be restored; 0 deletes at once.", least=0
     )

@@ -100,7 +100,7 @@ def find_instance(connection: Connection, uuid: str, *, include_deleted: bool = 
     row = first_tuple(connection, _BY_UUID, (uuid,))
     if row is None:
         return None
-    found = _instance(row)
+    found = instance_of(row)
     return None if found.is_deleted and not include_deleted else found
 
 
@@ -124,7 +124,7 @@ def list_instances(connection: Connection, query: InstanceQuery) -> list[Instanc
         statement = statement.where(_beyond(connection, query, order))
     statement = statement.order_by(*(_key(name).desc() if down else _key(name).asc() for name, down in order))
     try:
-        return [_instance(row) for row in tuples(connection, _limited(statement, query.limit))]
+        return [instance_of(row) for row in tuples(connection, _limited(statement, query.limit))]
     except DBAPIError as error:
         if query.name is not None and _is_bad_pattern(error):
             raise Invalid(f"Invalid input received: {query.name!r} is not a regular expression") from error
@@ -169,7 +169,8 @@ def project_usage(connection: Connection, project_id: str, user_id: str | None =
     return Usage(instances=count, cores=int(cores or 0), ram=int(ram or 0))
 
 
-def _instance(row: tuple[Any, ...]) -> Instance:
+def instance_of(row: tuple[Any, ...]) -> Instance:
+    """The instance in a row of all columns of its table, in their order."""
     return Instance._make((*row[:7], _VM[row[7]], _TASK[row[8]], _POWER[row[9]], *row[10:]))
 
 

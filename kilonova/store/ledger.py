@@ -271,16 +271,27 @@ def change_course(connection: Connection, action_id: int, course: Course) -> Non
     connection.execute(table.update().where(table.c.id == action_id, _is_open).values(course_json=course.write()))
 
 
-def close_actions(tx: Transaction, instance_uuid: str, *, now: Instant, but: int | None = None) -> None:
+def amend_course(connection: Connection, action_id: int, course: Course) -> None:
+    """Correct what a closed action is known by, once that is so no more."""
+    table = instance_actions
+    over = (table.c.id == action_id, ~_is_open)
+    connection.execute(table.update().where(*over).values(course_json=course.write()))
+
+
+def close_actions(
+    tx: Transaction, instance_uuid: str, *, now: Instant, but: int | None = None, earlier_only: bool = False
+) -> None:
     """Close every open action of an instance, save one, with what runs of it: nobody will carry it out any more.
 
-    Each that is closed is told in the journal, with the request that it had to give way to. The instance is locked
-    first, as by everybody who writes it.
+    With ``earlier_only`` what was accepted after that one stays open. Each that is closed is told in the journal, with
+    the request that it had to give way to. The instance is locked first, as by everybody who writes it.
     """
     connection, actions, events = tx.connection, instance_actions, instance_events
     snapshot = connection.execute(_SNAPSHOT, {"of_instance": instance_uuid}).mappings().first()
     mine = _of_instance(instance_uuid).where(_is_open).order_by(actions.c.id)
-    open_ones = many(connection, InstanceAction, mine if but is None else mine.where(actions.c.id != but))
+    if but is not None:
+        mine = mine.where(actions.c.id < but if earlier_only else actions.c.id != but)
+    open_ones = many(connection, InstanceAction, mine)
     if snapshot is None or not open_ones:
         return
     ids = [action.id for action in open_ones]

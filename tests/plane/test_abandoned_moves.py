@@ -1,7 +1,8 @@
 """Moves that an administrator ends by a reset of the server's state, at any step: nothing of the server is lost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.plane.house import House, lived_in
 from tests.plane.moving import Run, claims, compare, guests_by_host, host_of, migrations, open_action, state
 
 _MOVED = {"migrate": None}
-_ASKED = {
+_ASKED: Mapping[str, tuple[Any, Any]] = {
     "resize": (None, {"resize": {"flavorRef": "1"}}),
     "migrate": (None, _MOVED),
     "confirm_resize": (_MOVED, {"confirmResize": None}),

@@ -1,9 +1,13 @@
 """Conditions of servers and projects: what is the case, why, since when, and that turns are told."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
+
 from kilonova.domain.model import after
+from kilonova.services.server_facts import Turning
 from kilonova.store import journal
 from tests.plane.house import House
 
@@ -99,3 +103,29 @@ def test_a_project_says_that_its_limits_are_near_and_that_servers_failed(house: 
     house.boot("last")
     full = _conditions(house, home)["QuotaLeft"]
     assert (full["status"], full["reason"], full["message"]) == ("False", "Exhausted", "10 of 10 instances")
+
+
+def _queries(house: House, step: Callable[[], object]) -> int:
+    statements: list[str] = []
+
+    def count(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", count)
+    try:
+        step()
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", count)
+    return len(statements)
+
+
+def test_a_look_at_many_servers_takes_as_many_queries_as_a_look_at_one(house: House) -> None:
+    look = Turning(house.cloud.database, house.cloud.plane.now, settings=house.cloud.settings.DEFAULT).step
+    house.boot(metadata={"sim:fail": "spawn"})
+    look()
+    one = _queries(house, look)
+    for _ in range(4):
+        house.boot(metadata={"sim:fail": "spawn"})
+    look()
+    assert _queries(house, look) == one
+    assert len(_told(house)) == 5

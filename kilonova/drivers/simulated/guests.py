@@ -116,6 +116,12 @@ class SimulatedGuests:
         self._shelf = Shelf(None)
         self._herald: Herald | None = None
 
+    def _hold(self, uuid: str) -> None:
+        """Be frozen until somebody awaits the guest's turn, as nobody waits for this verb any more then."""
+        self._pace.hold(lambda: self._turns.is_awaited(uuid))
+        if self._turns.is_awaited(uuid):
+            raise GuestFailure(FaultCause.ABORTED, "simulated: frozen until another operation came")
+
     @contextlib.contextmanager
     def _verb(
         self, verb: str, uuid: str, *, unless: tuple[PowerState, ...] = (), needs_power: bool = False
@@ -141,7 +147,7 @@ class SimulatedGuests:
             raise
         self._pace.spend(self._durations.get(verb, 0.0) + script.delay_seconds)
         if verb in script.frozen:
-            self._pace.hold()
+            self._hold(guest.uuid)
         script.check(verb)
 
     @staticmethod

@@ -23,7 +23,8 @@ class SimulatedLiveMoves(SimulatedGuests):
 
     def check_live_destination(self, guest: GuestSpec) -> None:
         """See CanLiveMigrate."""
-        self._work("check_live_destination", self._sketch(guest))
+        with self._turns.take(guest.uuid):
+            self._work("check_live_destination", self._sketch(guest))
 
     def check_live_source(self, uuid: str) -> None:
         """See CanLiveMigrate."""

@@ -19,7 +19,8 @@ class SimulatedMoves(SimulatedGuests):
 
     def prepare_move(self, guest: GuestSpec) -> None:
         """See CanMove."""
-        self._work("prepare_move", self._sketch(guest))
+        with self._turns.take(guest.uuid):
+            self._work("prepare_move", self._sketch(guest))
 
     def migrate_out(self, uuid: str, *, timeout_seconds: float) -> Mapping[str, Any]:
         """See CanMove. A simulated guest obeys its power button."""

@@ -1,7 +1,8 @@
 """How simulated time passes: as on a clock, not at all, or when a test says so."""
 
 import threading
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 
 class Pace(Protocol):
@@ -10,11 +11,15 @@ class Pace(Protocol):
     def spend(self, seconds: float) -> None:
         """Return when this much simulated time has passed."""
 
-    def hold(self) -> None:
-        """Return only when this is closed."""
+    def hold(self, is_over: Callable[[], bool]) -> None:
+        """Return only when this is closed, or soon after it ``is_over``."""
 
     def close(self) -> None:
         """Let everybody go who waits; from now on nobody waits."""
+
+
+_LOOK_SECONDS: Final = 0.1
+"""Between two looks of one that is held whether it is over."""
 
 
 class Timed:
@@ -28,9 +33,10 @@ class Timed:
         """See Pace."""
         self._closed.wait(seconds * self._factor)
 
-    def hold(self) -> None:
+    def hold(self, is_over: Callable[[], bool]) -> None:
         """See Pace."""
-        self._closed.wait()
+        while not is_over() and not self._closed.wait(_LOOK_SECONDS):
+            pass
 
     def close(self) -> None:
         """See Pace."""
@@ -43,7 +49,7 @@ class Instant:
     def spend(self, seconds: float) -> None:
         """See Pace."""
 
-    def hold(self) -> None:
+    def hold(self, is_over: Callable[[], bool]) -> None:
         """See Pace: there is no time to be held in."""
 
     def close(self) -> None:
@@ -68,10 +74,11 @@ class Stepped:
             self._changed.wait_for(lambda: self._closed or self._now >= until)
             self._waiting -= 1
 
-    def hold(self) -> None:
+    def hold(self, is_over: Callable[[], bool]) -> None:
         """See Pace."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed)
+            while not self._closed and not is_over():
+                self._changed.wait(_LOOK_SECONDS)
 
     def advance(self, seconds: float) -> None:
         """Let this much time pass at once."""

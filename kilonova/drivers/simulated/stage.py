@@ -98,7 +98,7 @@ class StagedDriver(SimulatedDriver):
     def _follow(self, rule: Rule, guest: SimulatedGuest) -> None:
         self._pace.spend(rule.delay_seconds)
         if rule.freeze:
-            self._pace.hold()
+            self._hold(guest.uuid)
         if rule.fail is not None:
             raise _failure(rule.fail)
         if rule.power is not None:
