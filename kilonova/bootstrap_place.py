@@ -17,16 +17,15 @@ def present() -> Instant:
 
 def open_database(settings: Settings) -> Database:
     """The database, its schema made or brought up to date; StoreUnusable if it cannot be used."""
-    default = f"sqlite:///{open_state_dir(settings) / 'kilonova.sqlite'}"
-    database = Database(settings.database.connection or default)
+    open_state_dir(settings)
+    database = Database(url_of(settings))
     database.open()
     return database
 
 
 def open_state_dir(settings: Settings) -> Path:
     """The state directory, made for its owner alone if it is not there; SettingsUnusable if it cannot be written."""
-    default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "kilonova"
-    directory = Path(settings.kilonova.state_dir).expanduser() if settings.kilonova.state_dir else default
+    directory = state_dir_of(settings)
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = directory / f".writable-{os.getpid()}"
@@ -37,3 +36,14 @@ def open_state_dir(settings: Settings) -> Path:
             f"The state directory {directory} cannot be written: {error.strerror}. Choose another with --state-dir."
         ) from error
     return directory.resolve()
+
+
+def state_dir_of(settings: Settings) -> Path:
+    """Where the state directory is, or will be."""
+    default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "kilonova"
+    return Path(settings.kilonova.state_dir).expanduser() if settings.kilonova.state_dir else default
+
+
+def url_of(settings: Settings) -> str:
+    """The database's URL."""
+    return settings.database.connection or f"sqlite:///{state_dir_of(settings).resolve() / 'kilonova.sqlite'}"

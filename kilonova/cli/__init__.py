@@ -12,6 +12,7 @@ from kilonova.domain.errors import KilonovaError
 
 _COMMANDS = {
     "up": ("kilonova.cli.up", "Start a cloud on this machine."),
+    "doctor": ("kilonova.cli.doctor", "Say whether a cloud can run here, and how to mend what is wrong."),
     "db": ("kilonova.cli.db", "Look after the database."),
     "status": ("kilonova.cli.status", "Say whether the cloud is well."),
     "timeline": ("kilonova.cli.timeline", "Tell what happened to a server."),

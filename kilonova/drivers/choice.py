@@ -53,13 +53,14 @@ def _speed(accelerator: host.Accelerator) -> str:
 
 
 def _about_libvirt(sockets: Sequence[Path]) -> str:
-    answering = next((path for path in sockets if _answers(path)), None)
+    answering = next((path for path in sockets if answers(path)), None)
     if answering is None:
         return "no libvirt daemon"
     return f"libvirt answers at {answering}, and its driver is not there yet"
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
+    """Whether a daemon listens at the socket."""
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(2)
         try:
