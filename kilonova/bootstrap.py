@@ -27,7 +27,7 @@ from kilonova.config import Settings
 from kilonova.domain.audit import parse_cycle
 from kilonova.domain.errors import SettingsUnusable, Unusable
 from kilonova.domain.model import SECOND, Clock
-from kilonova.drivers.choice import choose
+from kilonova.drivers.choice import Surroundings, choose
 from kilonova.drivers.protocol import Driver
 from kilonova.identity.embedded import EmbeddedIdentity
 from kilonova.identity.first_start import DEFAULT_DOMAIN, bootstrap_identity
@@ -111,10 +111,11 @@ def build(settings: Settings, *, clock: Clock = present) -> Cloud:
     settings = replace(settings, DEFAULT=check_heartbeats(settings.DEFAULT))
     check_leases(settings.DEFAULT)
     policy, doubts = policy_in_force(settings.oslo_policy)
-    choice = choose(settings.kilonova.driver)
+    state_dir = open_state_dir(settings)
+    around = Surroundings(libvirt_uri=settings.libvirt.connection_uri, state_dir=state_dir)
+    choice = choose(settings.kilonova.driver, around)
     if settings.kilonova.scenario and choice.driver_name != "simulated":
         raise SettingsUnusable("Only the simulated driver plays a scenario: start with --driver simulated.")
-    state_dir = open_state_dir(settings)
     settings = replace(settings, DEFAULT=replace(settings.DEFAULT, host=_host(settings, state_dir)))
     if moves_at_home(choice.driver_name, settings):
         settings = replace(settings, DEFAULT=replace(settings.DEFAULT, allow_resize_to_same_host=True))

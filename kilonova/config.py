@@ -18,6 +18,7 @@ from kilonova.api.settings import ApiSettings, MetricsSettings, MiddlewareSettin
 from kilonova.domain.errors import SettingsUnusable
 from kilonova.domain.options import option, range_of
 from kilonova.drivers.disks.settings import ImageCacheSettings
+from kilonova.drivers.settings import LibvirtSettings
 from kilonova.identity.settings import TokenSettings
 from kilonova.images.settings import ImageSettings
 from kilonova.notifications.options import NotificationSettings
@@ -41,7 +42,7 @@ class ProcessSettings:
 
     listen: str = option("127.0.0.1", "Address to listen on. Anything but the loopback opens the cloud to a network.")
     port: int = option(8774, "Port to listen on; 0 for any that is free.", least=0, most=65535)
-    driver: str = option("auto", "How the host runs guests: auto, qemu or simulated.")
+    driver: str = option("auto", "How the host runs guests: auto, qemu, libvirt or simulated.")
     simulate_hosts: int = option(
         1, "Hosts that this machine stands for; the qemu driver divides what the machine has among them.", least=1
     )
@@ -91,6 +92,7 @@ class Settings:
     token: TokenSettings = field(default_factory=TokenSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
     image_cache: ImageCacheSettings = field(default_factory=ImageCacheSettings)
+    libvirt: LibvirtSettings = field(default_factory=LibvirtSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
     feed: FeedSettings = field(default_factory=FeedSettings)
     oslo_messaging_notifications: MessagingSettings = field(default_factory=MessagingSettings)

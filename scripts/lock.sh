@@ -14,3 +14,5 @@ compile requirements/dev.in --output-file requirements/dev.txt
 compile requirements/runtime.in --constraint requirements/dev.txt --output-file requirements/runtime.txt
 # Consumers run apart from everything else, and share no versions with it.
 compile requirements/consumers.in --output-file requirements/consumers.txt
+# The binding of libvirt has no wheel: it is installed where libvirt is (`make virt`).
+compile requirements/libvirt.in --constraint requirements/dev.txt --output-file requirements/libvirt.txt

@@ -22,7 +22,7 @@ from kilonova.domain.errors import Unusable
 
 
 @click.command(name="up")
-@click.option("--driver", help="auto (default), qemu or simulated.")
+@click.option("--driver", help="auto (default), qemu, libvirt or simulated.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Where everything lives.")
 @click.option("--listen", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8774).")

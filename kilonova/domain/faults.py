@@ -77,6 +77,11 @@ class FaultCause(Enum):
         "The operation was cut off before it ended",
         "Try it again; the host or a service stopped while it ran.",
     )
+    NAME_TAKEN = _Row(
+        "name_taken",
+        "Another machine of the host has the server's name or uuid",
+        "Ask the operator: a machine that this cloud did not make stands in the way.",
+    )
     NOT_SUPPORTED = _Row(
         "not_supported",
         "The host's driver cannot do this",
@@ -129,6 +134,7 @@ _FOR_OPERATORS: Final = {
     "guest_unresponsive": "The guest ignored its power button or its monitor; a hard reboot does not ask it.",
     "guest_missing": "Somebody removed the guest past Kilonova, or its host lost its disk.",
     "interrupted": "Whoever had the operation fell silent or took too long; the timeline shows its lease and deadline.",
+    "name_taken": "A machine that Kilonova did not make has this name or uuid: rename or remove it. It is not touched.",
     "not_supported": "Use a host with another driver for it; drivers and what they can do are in the guide.",
     "host_down": "Bring the host's agent back; servers there can be evacuated meanwhile.",
     "driver_error": "The hypervisor's own words are in the fault's details.",

@@ -89,6 +89,9 @@ class GuestSpec:
     """Which of the servers of one request it is, from 0."""
     node: str = ""
     """Which node of the driver's is to run it; empty where there is only one."""
+    flavor_name: str = ""
+    flavor_id: str = ""
+    """The flavor's id as clients know it; both are for those who look at the hypervisor itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -254,6 +254,8 @@ class DriverCalls:
             availability_zone=instance.availability_zone or self._settings.default_availability_zone,
             launch_index=instance.launch_index,
             node=instance.node or "",
+            flavor_name=instance.flavor_name,
+            flavor_id=instance.flavorid,
         )
 
     def source_of(self, image: Image) -> ImageSource:

@@ -10,6 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from kilonova.domain.errors import GuestFailure, KilonovaError
 from kilonova.domain.faults import FaultCause
@@ -19,6 +20,8 @@ from kilonova.drivers.protocol import ImageSource
 
 _LOG = logging.getLogger(__name__)
 _PART = ".part"
+IMAGE_IDLE_SECONDS: Final = 24 * 3600.0
+"""How long an image is kept that no guest uses (Nova's remove_unused_original_minimum_age_seconds)."""
 
 
 class ImageCache:

@@ -5,10 +5,15 @@ import errno
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.drivers import host
+from kilonova.drivers.instances.definition import Disk
+
+SNAPSHOT_FORMAT: Final = "qcow2"
+"""Of copies of disks."""
 
 # A hostile image must not take the host's memory or processor while qemu-img looks at it.
 _TOOL_MEMORY_KIB = 1 << 20
@@ -48,3 +53,10 @@ def qemu_img(arguments: Sequence[str], *, cwd: Path, good: Sequence[int] = (0,),
         cause = FaultCause.DISK_FULL if "No space left" in said else FaultCause.DRIVER_ERROR
         text = "the host's disk is full" if cause is FaultCause.DISK_FULL else "a disk could not be made"
         raise GuestFailure(cause, text, detail=said)
+
+
+def copy_at_rest(directory: Path, disk: Disk, destination: Path) -> None:
+    """Copy the disk of a guest that no QEMU runs. Raises GuestFailure."""
+    destination.unlink(missing_ok=True)
+    source = ("-f", disk.format, disk.file)
+    qemu_img(("convert", "-q", *source, "-O", SNAPSHOT_FORMAT, str(destination)), cwd=directory, may_take_long=True)

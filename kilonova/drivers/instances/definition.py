@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +66,14 @@ class Definition:
     """The file of its saved memory, while it is suspended; it has not run since that was written."""
     rescue: Disk | None = None
     """The disk that it boots from instead of its own, while it is rescued."""
+    root_gb: int = 0
+    ephemeral_gb: int = 0
+    swap_mb: int = 0
+    flavor_name: str = ""
+    flavor_id: str = ""
+    image_id: str = ""
+    made_at: str = ""
+    """When, in UTC; ISO 8601."""
 
     @property
     def attached(self) -> tuple[Disk, ...]:
@@ -92,6 +101,13 @@ class Definition:
             vcpus=spec.vcpus,
             memory_mb=spec.memory_mb,
             nics=spec.nics,
+            root_gb=spec.root_gb,
+            ephemeral_gb=spec.ephemeral_gb,
+            swap_mb=spec.swap_mb,
+            flavor_name=spec.flavor_name,
+            flavor_id=spec.flavor_id,
+            image_id=spec.image.image_id if spec.image is not None else "",
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
 

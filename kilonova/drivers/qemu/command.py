@@ -1,12 +1,12 @@
 """QEMU's command line for a guest. Slots are fixed, so that a guest finds the same hardware at every start."""
 
-import ipaddress
 import json
 from collections.abc import Iterator
 from typing import Final
 
 from kilonova.drivers.host import Accelerator
 from kilonova.drivers.instances.definition import Definition, Disk, DiskRole
+from kilonova.drivers.leases import user_netdev
 from kilonova.drivers.protocol import Nic
 
 SERIAL: Final = "serial.sock"
@@ -93,15 +93,5 @@ def _nic(number: int, nic: Nic) -> Iterator[str]:
     if number > _LAST_NIC_SLOT - _FIRST_NIC_SLOT:
         return
     name = f"nic{number}"
-    yield from ("-netdev", f"user,id={name},restrict=on{_lease(nic.address)}")
+    yield from ("-netdev", user_netdev(name, nic.address))
     yield from _device("virtio-net-pci", id=name, netdev=name, mac=nic.mac, addr=_FIRST_NIC_SLOT + number, romfile="")
-
-
-def _lease(address: str | None) -> str:
-    """Have QEMU's own DHCP hand out the address that the network gave; it lives in a /24 of its own."""
-    if address is None or ":" in address:
-        return ""
-    own = ipaddress.IPv4Address(address)
-    network = ipaddress.IPv4Network((own, 24), strict=False)
-    gateway, resolver = [each for each in (network[1], network[2], network[3]) if each != own][:2]
-    return f",net={network},dhcpstart={own},host={gateway},dns={resolver}"

@@ -9,11 +9,9 @@ from typing import Any, Final
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
-from kilonova.drivers.disks.tool import qemu_img
-from kilonova.drivers.instances.definition import Disk, DiskRole
+from kilonova.drivers.disks.tool import SNAPSHOT_FORMAT, qemu_img
+from kilonova.drivers.instances.definition import DiskRole
 from kilonova.drivers.qemu.machine import Machine
-
-SNAPSHOT_FORMAT: Final = "qcow2"
 
 _JOB: Final = "kilonova-copy"
 """The name of the copy in its QEMU: job and target; a guest has one at a time."""
@@ -46,13 +44,6 @@ def copy_live(machine: Machine, disk: Path, destination: Path, *, timeout_second
     finally:
         with contextlib.suppress(GuestFailure):  # then QEMU has ended, and all that it had with it
             _forget(machine)
-
-
-def copy_at_rest(directory: Path, disk: Disk, destination: Path) -> None:
-    """Copy the disk of a guest that no QEMU runs. Raises GuestFailure."""
-    destination.unlink(missing_ok=True)
-    source = ("-f", disk.format, disk.file)
-    qemu_img(("convert", "-q", *source, "-O", SNAPSHOT_FORMAT, str(destination)), cwd=directory, may_take_long=True)
 
 
 def _virtual_size(machine: Machine) -> int:

@@ -16,7 +16,7 @@ from kilonova.drivers import host
 from kilonova.drivers.disks.cache import cache_key
 from kilonova.drivers.disks.making import RESCUE_DISK, make_disks, make_rescue_disk
 from kilonova.drivers.disks.moving import take_disks
-from kilonova.drivers.disks.tool import disk_trouble
+from kilonova.drivers.disks.tool import SNAPSHOT_FORMAT, copy_at_rest, disk_trouble
 from kilonova.drivers.instances.aside import Aside
 from kilonova.drivers.instances.console import read_console, take_console, trim_console
 from kilonova.drivers.instances.definition import (
@@ -31,7 +31,7 @@ from kilonova.drivers.instances.definition import (
 from kilonova.drivers.instances.room import remove_directory, require_memory
 from kilonova.drivers.protocol import GuestEvent, GuestEventKind, GuestSpec, ImageSource
 from kilonova.drivers.qemu import command, process
-from kilonova.drivers.qemu.copying import SNAPSHOT_FORMAT, copy_at_rest, copy_live
+from kilonova.drivers.qemu.copying import copy_live
 from kilonova.drivers.qemu.last_words import why_not
 from kilonova.drivers.qemu.machine import MONITOR, STATE_WITHOUT_QEMU, Machine
 from kilonova.drivers.qemu.memory import MEMORY_FILE, forget_memory, load_memory, save_memory

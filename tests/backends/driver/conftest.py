@@ -1,21 +1,28 @@
 """The drivers under test, each in a world of its own that is cleaned up whatever happens."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from kilonova.drivers import host
+from tests.backends.driver.libvirt_hosts import EmulatedHost, need_libvirt
+from tests.backends.driver.libvirt_world import LibvirtWorld
 from tests.backends.driver.worlds import QemuWorld, SimulatedWorld, World
 from tests.services_available import require_or_skip
 
 
-@pytest.fixture(params=["simulated", "qemu"])
+@pytest.fixture(params=["simulated", "qemu", "libvirt"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Each driver in turn."""
-    if request.param == "qemu":
+    made: World
+    if request.param == "libvirt":
+        made = LibvirtWorld(tmp_path / "state", request.getfixturevalue("libvirt_host"))
+    elif request.param == "qemu":
         _need_qemu()
-    made: World = QemuWorld(tmp_path / "state") if request.param == "qemu" else SimulatedWorld(tmp_path / "state")
+        made = QemuWorld(tmp_path / "state")
+    else:
+        made = SimulatedWorld(tmp_path / "state")
     yield made
     made.clean_up()
 
@@ -27,6 +34,38 @@ def qemu(tmp_path: Path) -> Iterator[QemuWorld]:
     made = QemuWorld(tmp_path / "state")
     yield made
     made.clean_up()
+
+
+@pytest.fixture
+def libvirt(tmp_path: Path, libvirt_host: EmulatedHost) -> Iterator[LibvirtWorld]:
+    """The libvirt driver."""
+    made = LibvirtWorld(tmp_path / "state", libvirt_host)
+    yield made
+    made.clean_up()
+
+
+@pytest.fixture(scope="session")
+def emulated_hosts() -> Iterator[Callable[[int], EmulatedHost]]:
+    """Emulated hosts by number, started when they are first asked for."""
+    started: dict[int, EmulatedHost] = {}
+
+    def host_of(number: int) -> EmulatedHost:
+        if number not in started:
+            _need_qemu()
+            need_libvirt()
+            made = started[number] = EmulatedHost(f"host-{number}")
+            made.start()
+        return started[number]
+
+    yield host_of
+    for made in started.values():
+        made.end()
+
+
+@pytest.fixture
+def libvirt_host(emulated_hosts: Callable[[int], EmulatedHost]) -> EmulatedHost:
+    """One of them."""
+    return emulated_hosts(1)
 
 
 def _need_qemu() -> None:

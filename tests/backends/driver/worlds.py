@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import signal
 import socket
@@ -33,6 +34,7 @@ from kilonova.images.guests import tiny
 from tests.waiting import wait_until
 
 NODE = "host-1"
+_NUMBERS = itertools.count(1)
 
 
 class ConsoleDriver(Driver, CanReadConsole, CanSuspend, CanRescue, CanSnapshot, CanInterrupt, Protocol):
@@ -64,7 +66,7 @@ def guest_spec(**changes: object) -> GuestSpec:
     """A tiny guest with a new uuid."""
     spec = GuestSpec(
         uuid=str(uuid.uuid4()),
-        name="instance-00000001",
+        name=f"instance-{next(_NUMBERS):08x}",
         display_name="web, 1",
         project_id="p" * 32,
         user_id="u" * 32,

@@ -1,0 +1,27 @@
+"""The settings of drivers."""
+
+from dataclasses import dataclass
+
+from kilonova.domain.options import option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibvirtSettings:
+    """``[libvirt]``."""
+
+    connection_uri: str = option(
+        "", "The libvirt daemon of this machine; empty for qemu:///system. Where it is set, driver=auto uses libvirt."
+    )
+    bridge: str = option(
+        "", "Bridge that guests' network cards are plugged into; empty for a network of each guest's own, inside QEMU."
+    )
+    live_migration_uri: str = option(
+        "qemu+tcp://%s/system",
+        "Where the daemon of the host that a guest moves to listens; %s becomes the host's address. Daemons on one "
+        "machine reach one another by their sockets.",
+    )
+
+    @property
+    def uri(self) -> str:
+        """The daemon's URI."""
+        return self.connection_uri or "qemu:///system"
