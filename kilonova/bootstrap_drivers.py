@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kilonova.config import Settings
+from kilonova.domain.errors import SettingsUnusable
 from kilonova.drivers.protocol import Driver
 
 
 def drivers_of(name: str, settings: Settings, state_dir: Path) -> Sequence[tuple[str, Driver]]:
     """The hosts by name, each with its driver; with ``simulate_hosts`` there are several on this machine."""
     hosts = _hosts(settings)
-    return _qemu(hosts, settings, state_dir) if name == "qemu" else _simulated(hosts, settings, state_dir)
+    made = {"qemu": _qemu, "libvirt": _libvirt, "simulated": _simulated}
+    return made[name](hosts, settings, state_dir)
 
 
 def moves_at_home(name: str, settings: Settings) -> bool:
@@ -39,6 +41,30 @@ def _qemu(hosts: Sequence[str], settings: Settings, state_dir: Path) -> Sequence
             ),
         )
         for host in hosts
+    ]
+
+
+def _libvirt(hosts: Sequence[str], settings: Settings, state_dir: Path) -> Sequence[tuple[str, Driver]]:
+    """Each host has a directory of its own, and a daemon of its own where the settings name as many."""
+    from kilonova.drivers.libvirt.driver import LibvirtDriver
+
+    is_alone = len(hosts) == 1
+    uris = settings.libvirt.uris or ("qemu:///system",)
+    if len(uris) not in (1, len(hosts)):
+        raise SettingsUnusable(f"connection_uri in [libvirt] names {len(uris)} daemons for {len(hosts)} hosts.")
+    return [
+        (
+            host,
+            LibvirtDriver(
+                state_dir=state_dir / "libvirt" if is_alone else state_dir / "libvirt-hosts" / host,
+                node=host,
+                uri=uris[number % len(uris)],
+                settings=settings.libvirt,
+                shares=len(hosts),
+                images=settings.image_cache,
+            ),
+        )
+        for number, host in enumerate(hosts)
     ]
 
 

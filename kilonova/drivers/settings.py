@@ -10,7 +10,9 @@ class LibvirtSettings:
     """``[libvirt]``."""
 
     connection_uri: str = option(
-        "", "The libvirt daemon of this machine; empty for qemu:///system. Where it is set, driver=auto uses libvirt."
+        "",
+        "URI of the libvirt daemon of this machine; empty for qemu:///system. Where it is set, driver=auto uses "
+        "libvirt. With simulate_hosts it may name as many daemons, with commas in between.",
     )
     bridge: str = option(
         "", "Bridge that guests' network cards are plugged into; empty for a network of each guest's own, inside QEMU."
@@ -22,6 +24,6 @@ class LibvirtSettings:
     )
 
     @property
-    def uri(self) -> str:
-        """The daemon's URI."""
-        return self.connection_uri or "qemu:///system"
+    def uris(self) -> tuple[str, ...]:
+        """The daemons that it names, one for each host of this machine; none where it is not set."""
+        return tuple(uri.strip() for uri in self.connection_uri.split(",") if uri.strip())
