@@ -1,4 +1,4 @@
-"""A copy of a guest's disk as it is at one instant: libvirt's backup job while it runs, qemu-img while it does not."""
+"""A copy of a running guest's disk as it is at one instant: libvirt's backup job."""
 
 import contextlib
 import time
@@ -8,10 +8,8 @@ from xml.etree import ElementTree as ET
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
-from kilonova.drivers.disks.tool import SNAPSHOT_FORMAT, copy_at_rest
+from kilonova.drivers.disks.tool import SNAPSHOT_FORMAT
 from kilonova.drivers.libvirt.words import explain, translated
-
-__all__ = ["SNAPSHOT_FORMAT", "copy_at_rest", "copy_live"]
 
 _LOOK_SECONDS: Final = 0.05
 _NO_JOB: Final = 0  # VIR_DOMAIN_JOB_NONE

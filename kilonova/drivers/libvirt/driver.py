@@ -26,7 +26,8 @@ from kilonova.drivers.instances.home import checked_uuid, is_uuid, open_state_di
 from kilonova.drivers.instances.room import GONE
 from kilonova.drivers.libvirt.connection import Connection, Happening
 from kilonova.drivers.libvirt.domains import Domains
-from kilonova.drivers.libvirt.guest import Guest, Site
+from kilonova.drivers.libvirt.guest import Guest
+from kilonova.drivers.libvirt.known import Site
 from kilonova.drivers.libvirt.statistics import diagnose_all
 from kilonova.drivers.libvirt.watch import Watch
 from kilonova.drivers.libvirt.words import translated
