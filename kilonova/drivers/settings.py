@@ -23,6 +23,10 @@ class LibvirtSettings:
         "machine reach one another by their sockets.",
     )
 
+    live_migration_bandwidth: int = option(
+        0, "MiB a second that a guest's memory may take on its way to another host; 0 for any.", least=0
+    )
+
     @property
     def uris(self) -> tuple[str, ...]:
         """The daemons that it names, one for each host of this machine; none where it is not set."""

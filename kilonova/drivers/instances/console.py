@@ -50,3 +50,17 @@ def take_console(log: Path, directory: Path) -> None:
     """Let a guest that moved go on with what it wrote before, if it wrote anything. Raises OSError."""
     if log.exists():
         shutil.copyfile(log, directory / log.name)
+
+
+def put_before(earlier: Path, log: Path) -> None:
+    """Put what another log has before what this one has, also while QEMU writes this one. Raises OSError.
+
+    What QEMU writes in the instant between our two steps stands before the rest, as with ``trim_console``.
+    """
+    if not earlier.exists():
+        return
+    whole = _tail(earlier, KEPT_BYTES) + (_tail(log, KEPT_BYTES) if log.exists() else b"")
+    if log.exists():
+        os.truncate(log, 0)
+    with log.open("ab") as file:
+        file.write(whole)

@@ -72,14 +72,16 @@ def describe(guest: Definition, place: Place) -> str:
     return ET.tostring(domain, encoding="unicode")
 
 
-def moved(description: str, files: Mapping[str, str]) -> str:
-    """The same domain with other paths for its files: those that are there by those that are to be."""
+def moved(description: str, files: Mapping[str, str], owner: str) -> str:
+    """The same domain of another owner, with other paths for its files: those that are there by those to be."""
     domain = ET.fromstring(description)  # noqa: S314 - it comes from libvirt, and is no document of a stranger
     for element in domain.iter():
         for name in ("file", "path"):
             there = element.get(name, "")
             if element.tag in ("source", "log") and there in files:
                 element.set(name, files[there])
+    for mark in domain.iter(f"{{{MARK}}}guest"):
+        mark.set("owner", owner)
     for element in domain.iter("disk"):
         for chain in element.findall("backingStore"):
             element.remove(chain)  # the new host finds its own

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +13,24 @@ from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
 from kilonova.drivers.disks.cache import cache_key
 from kilonova.drivers.disks.making import RESCUE_DISK, make_disks, make_rescue_disk
+from kilonova.drivers.disks.moving import take_disks
 from kilonova.drivers.disks.tool import SNAPSHOT_FORMAT, copy_at_rest, disk_trouble
-from kilonova.drivers.instances.console import read_console, trim_console
-from kilonova.drivers.instances.definition import DEFINITION_FILE, Condition, Definition, DiskRole, save_definition
+from kilonova.drivers.instances.aside import Aside
+from kilonova.drivers.instances.console import put_before, read_console, take_console, trim_console
+from kilonova.drivers.instances.definition import (
+    DEFINITION_FILE,
+    Condition,
+    Definition,
+    Disk,
+    DiskRole,
+    find_definition,
+    save_definition,
+)
 from kilonova.drivers.instances.room import remove_directory, require_memory
 from kilonova.drivers.libvirt.copying import copy_live
 from kilonova.drivers.libvirt.description import CONSOLE_LOG, Place, describe
 from kilonova.drivers.libvirt.known import KnownGuest
+from kilonova.drivers.libvirt.migration import runs_at
 from kilonova.drivers.libvirt.statistics import diagnose
 from kilonova.drivers.libvirt.words import translated
 from kilonova.drivers.protocol import GuestSpec, ImageSource
@@ -47,38 +59,107 @@ class Guest(KnownGuest):
             return
         try:
             with disk_trouble():
-                self._prepare(spec)
+                self._prepare(spec, lambda: make_disks(spec, self.directory, self._site.cache))
             self._launch()
         except BaseException:
             self.destroy()
             raise
 
+    def take_in(self, spec: GuestSpec, source: Path) -> None:
+        """Make it, switched off, of what its own directory elsewhere has; one that is here already is left alone."""
+        if self.is_made:
+            return
+        was = find_definition(source)
+        if was is None or was.uuid != self.uuid:
+            text = "what the server left on its old host cannot be reached from its new one"
+            raise GuestFailure(FaultCause.GUEST_MISSING, text, detail=f"there is no guest in {source}")
+        try:
+            with disk_trouble():
+                self._prepare(spec, lambda: take_disks(source, was, spec, self.directory, self._site.cache))
+                take_console(source / CONSOLE_LOG, self.directory)
+        except BaseException:
+            self.destroy()
+            raise
+
+    def set_aside(self, aside: Aside) -> Path:
+        """Put it, switched off, where what has moved away is kept; gives the place. It is not here any more."""
+        self._forget_domain()
+        self._definition = None
+        return aside.put(self.directory)
+
+    def put_back(self, aside: Aside) -> None:
+        """Put what is kept of it in the place of what is here, if anything is kept."""
+        if aside.find(self.uuid) is not None:
+            self.destroy()
+            aside.take_back(self.directory)
+            self._definition = find_definition(self.directory)
+            self._known = PowerState.SHUTDOWN
+        self.require_definition()
+
+    def await_arrival(self, spec: GuestSpec) -> Mapping[str, Any]:
+        """Make disks for one that is to come while it runs; gives its files and the images that they stand on.
+
+        It stays half-made until it has arrived. One that is here already is left alone.
+        """
+        if not self.is_made and not self.has_arrived:
+            with disk_trouble():
+                remove_directory(self.directory)
+                self.directory.mkdir(mode=0o711)
+                made = Definition.of(spec)
+                save_definition(self.directory, made)
+                self._definition = replace(made, disks=make_disks(spec, self.directory, self._site.cache))
+                save_definition(self.directory, self._definition)
+        disks = self._definition.disks if self._definition is not None else ()
+        return {
+            "files": {disk.role.value: str((self.directory / disk.file).resolve()) for disk in disks},
+            "bases": {disk.role.value: disk.base for disk in disks if disk.base is not None},
+            "console": str(self.directory / CONSOLE_LOG),
+        }
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether a half-made one has a domain that is up: it came from another host."""
+        return not self.is_made and self._is_active()
+
+    def has_left(self, note: Path, target: Mapping[str, Any]) -> bool:
+        """Whether it went to the target before, by a driver that was cut off and wrote the note."""
+        return note.exists() and not self._is_active() and runs_at(self.uuid, target)
+
+    def arrive(self, source: Path) -> None:
+        """Be a full guest of this host; its console log begins with what it wrote on the old one."""
+        if self.is_made:
+            return
+        if not self.has_arrived:
+            raise GuestFailure(FaultCause.GUEST_MISSING, "the server did not arrive on its new host")
+        with disk_trouble():
+            put_before(source / CONSOLE_LOG, self.directory / CONSOLE_LOG)
+        self._record(Condition.ON)
+        self._site.domains.define(self.uuid, self.describe())
+        self._known = self.power
+
     def destroy(self) -> None:
         """Switch it off and remove its domain and its directory."""
-        domain = self._site.domains.find(self.uuid)
-        if domain is not None:
-            self._site.domains.stop(domain)
-            self._site.domains.undefine(domain)
+        self._forget_domain()
         remove_directory(self.directory)
         self._definition = None
         self._known = PowerState.NOSTATE
 
     def power_on(self) -> None:
         """Switch it on, unless it is."""
-        self._require_definition()
+        self.require_definition()
         if self.power not in _UP:
             self._pull_the_plug()
             self._launch()
 
     def power_off(self, timeout_seconds: float) -> None:
         """Press the button, then pull the plug."""
-        self._require_definition()
+        self.require_definition()
         self._press_power_button(timeout_seconds)
         self._pull_the_plug()
 
     def reboot(self, *, hard: bool, timeout_seconds: float) -> None:
         """Off and on again, or on if it was off. Each time is a new QEMU, so also a hung one is cured by it."""
-        self._require_definition()
+        self.require_definition()
         if not hard:
             self._press_power_button(timeout_seconds)
         self._pull_the_plug()
@@ -86,7 +167,7 @@ class Guest(KnownGuest):
 
     def pause(self) -> None:
         """Freeze it."""
-        domain = self._require_up()
+        domain = self.require_up()
         if self.power is not PowerState.PAUSED:
             with translated("pause the server"):
                 domain.suspend()
@@ -94,7 +175,7 @@ class Guest(KnownGuest):
 
     def unpause(self) -> None:
         """Let it go on."""
-        domain = self._require_up()
+        domain = self.require_up()
         if self.power is not PowerState.RUNNING:
             with translated("let the server go on"):
                 domain.resume()
@@ -103,28 +184,28 @@ class Guest(KnownGuest):
     def inject_nmi(self) -> None:
         """Strike all of its processors."""
         with translated("interrupt the server"):
-            self._require_up().injectNMI(0)
+            self.require_up().injectNMI(0)
 
     def set_password(self, user: str, password: str) -> None:
         """Have the agent inside set it."""
         with translated("set the password"):
-            self._require_up().setUserPassword(user, password, 0)
+            self.require_up().setUserPassword(user, password, 0)
 
     def suspend(self) -> None:
         """Have libvirt save its memory and end its QEMU (managed save)."""
-        self._require_definition()
+        self.require_definition()
         if not self._has_saved_memory():
             with disk_trouble(), translated("suspend the server"):
-                self._require_up().managedSave(0)
+                self.require_up().managedSave(0)
         self._record(Condition.OFF)
         self._known = PowerState.SHUTDOWN
 
     def resume(self) -> None:
         """Let it go on from its memory, or only let it go on."""
-        self._require_definition()
+        self.require_definition()
         domain = self._site.domains.find(self.uuid)
         if domain is not None and self.power not in _UP and self._has_saved_memory():
-            require_memory(self._require_definition().memory_mb)
+            require_memory(self.require_definition().memory_mb)
             with translated("resume the server"):
                 domain.create()
             self._record(Condition.ON)
@@ -132,7 +213,7 @@ class Guest(KnownGuest):
 
     def rescue(self, image: ImageSource, timeout_seconds: float) -> None:
         """Make the disk, switch the guest off, boot it from the disk; its own one again where that fails."""
-        definition = self._require_definition()
+        definition = self.require_definition()
         if definition.rescue is not None and definition.rescue.base == cache_key(image) and self.power in _UP:
             return
         if definition.rescue is not None:  # it may be in use
@@ -151,7 +232,7 @@ class Guest(KnownGuest):
 
     def unrescue(self) -> None:
         """Boot it from its own disk, unless it runs from that."""
-        if self._require_definition().rescue is None and self.power in _UP:
+        if self.require_definition().rescue is None and self.power in _UP:
             return
         self._pull_the_plug()
         self._leave_rescue_disk()
@@ -159,7 +240,7 @@ class Guest(KnownGuest):
 
     def snapshot(self, destination: Path) -> str:
         """Copy its root disk: by its QEMU where it is up, else with qemu-img."""
-        definition = self._require_definition()
+        definition = self.require_definition()
         root = definition.find_disk(DiskRole.ROOT)
         if root is None:
             raise GuestFailure(FaultCause.DRIVER_ERROR, "the server has no disk of which an image could be made")
@@ -175,7 +256,7 @@ class Guest(KnownGuest):
 
     def diagnose(self) -> Diagnostics | None:
         """What libvirt counts of it; None while it does not run."""
-        definition = self._require_definition()
+        definition = self.require_definition()
         domain = self._site.domains.find(self.uuid)
         if domain is None or self.power is not PowerState.RUNNING:
             return None
@@ -183,7 +264,7 @@ class Guest(KnownGuest):
 
     def console_log(self, lines: int | None) -> str:
         """What it wrote."""
-        self._require_definition()
+        self.require_definition()
         return read_console(self.directory / CONSOLE_LOG, lines=lines)
 
     def tend(self) -> None:
@@ -193,18 +274,26 @@ class Guest(KnownGuest):
 
     # --- steps of verbs ---------------------------------------------------------------------------------
 
-    def _prepare(self, spec: GuestSpec) -> None:
+    def _forget_domain(self) -> None:
+        """Switch it off and have libvirt know it no more."""
+        domain = self._site.domains.find(self.uuid)
+        if domain is not None:
+            self._site.domains.stop(domain)
+            self._site.domains.undefine(domain)
+
+    def _prepare(self, spec: GuestSpec, make: Callable[[], tuple[Disk, ...]]) -> None:
+        """Make its directory, with the disks that ``make`` makes there."""
         require_memory(spec.memory_mb)
         remove_directory(self.directory)  # of an attempt that was cut off
         self.directory.mkdir(mode=0o711)
         definition = Definition.of(spec)
         save_definition(self.directory, definition)
-        disks = make_disks(spec, self.directory, self._site.cache)
-        self._definition = replace(definition, disks=disks)
+        self._definition = replace(definition, disks=make())
         self._record(Condition.OFF)
+        self._known = PowerState.SHUTDOWN
 
     def _launch(self) -> None:
-        definition = self._require_definition()
+        definition = self.require_definition()
         require_memory(definition.memory_mb)
         with disk_trouble():
             trim_console(self.directory / CONSOLE_LOG)
@@ -218,7 +307,7 @@ class Guest(KnownGuest):
         """Its domain, as libvirt is told of it."""
         site = self._site
         place = Place(directory=self.directory, accelerator=site.accelerator, owner=site.owner, bridge=site.bridge)
-        return describe(self._require_definition(), place)
+        return describe(self.require_definition(), place)
 
     def _press_power_button(self, timeout_seconds: float) -> None:
         """Press it, again and again, until the guest is off or the time is over."""
@@ -249,7 +338,7 @@ class Guest(KnownGuest):
         domain = self._site.domains.find(self.uuid)
         if domain is not None:
             self._site.domains.stop(domain)
-        if self._require_definition().condition is not Condition.OFF:
+        if self.require_definition().condition is not Condition.OFF:
             self._record(Condition.OFF)
         self._known = PowerState.SHUTDOWN
 
@@ -264,9 +353,9 @@ class Guest(KnownGuest):
         self._rewrite(rescue=None)
         (self.directory / RESCUE_DISK).unlink(missing_ok=True)
 
-    def _require_up(self) -> Any:
+    def require_up(self) -> Any:
         """Its domain. Raises GuestFailure where it neither runs nor is frozen."""
-        self._require_definition()
+        self.require_definition()
         domain, power = self._site.domains.find(self.uuid), self.power
         if domain is None or power not in _UP:
             text = f"the server is not running, it is {power.name.lower()}"

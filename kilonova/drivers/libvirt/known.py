@@ -19,6 +19,7 @@ from kilonova.domain.states import PowerState
 from kilonova.drivers import host
 from kilonova.drivers.disks.cache import ImageCache
 from kilonova.drivers.herald import Herald
+from kilonova.drivers.instances.aside import Aside
 from kilonova.drivers.instances.definition import (
     DEFINITION_FILE,
     Condition,
@@ -26,7 +27,7 @@ from kilonova.drivers.instances.definition import (
     find_definition,
     save_definition,
 )
-from kilonova.drivers.libvirt.connection import Happening
+from kilonova.drivers.libvirt.connection import Connection, Happening
 from kilonova.drivers.libvirt.domains import Domains, Sight
 from kilonova.drivers.protocol import GuestEvent, GuestEventKind
 
@@ -52,8 +53,10 @@ class Site:
     """What all guests of a driver share."""
 
     instances: Path
+    aside: Aside
     cache: ImageCache
     accelerator: host.Accelerator
+    connection: Connection
     domains: Domains
     herald: Herald
     owner: str
@@ -207,7 +210,8 @@ class KnownGuest:
             if not self._is_busy and self.is_made and before is self._known is PowerState.RUNNING:
                 self._announce(GuestEventKind.IO_ERROR, self._known, detail)
 
-    def _require_definition(self) -> Definition:
+    def require_definition(self) -> Definition:
+        """What it is made of. Raises GuestFailure where it is not made."""
         definition = self._definition
         if definition is None or definition.condition is Condition.PREPARING:
             raise GuestFailure(FaultCause.GUEST_MISSING, "the server is not on its host any more")

@@ -1,13 +1,13 @@
 """The drivers under test, each in a world of its own that is cleaned up whatever happens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kilonova.drivers import host
 from tests.backends.driver.libvirt_hosts import EmulatedHost, need_libvirt
-from tests.backends.driver.libvirt_world import LibvirtWorld
+from tests.backends.driver.libvirt_world import Hosts, LibvirtWorld
 from tests.backends.driver.worlds import QemuWorld, SimulatedWorld, World
 from tests.services_available import require_or_skip
 
@@ -17,7 +17,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Each driver in turn."""
     made: World
     if request.param == "libvirt":
-        made = LibvirtWorld(tmp_path / "state", request.getfixturevalue("libvirt_host"))
+        made = LibvirtWorld(tmp_path / "state", request.getfixturevalue("emulated_hosts"))
     elif request.param == "qemu":
         _need_qemu()
         made = QemuWorld(tmp_path / "state")
@@ -37,15 +37,15 @@ def qemu(tmp_path: Path) -> Iterator[QemuWorld]:
 
 
 @pytest.fixture
-def libvirt(tmp_path: Path, libvirt_host: EmulatedHost) -> Iterator[LibvirtWorld]:
+def libvirt(tmp_path: Path, emulated_hosts: Hosts) -> Iterator[LibvirtWorld]:
     """The libvirt driver."""
-    made = LibvirtWorld(tmp_path / "state", libvirt_host)
+    made = LibvirtWorld(tmp_path / "state", emulated_hosts)
     yield made
     made.clean_up()
 
 
 @pytest.fixture(scope="session")
-def emulated_hosts() -> Iterator[Callable[[int], EmulatedHost]]:
+def emulated_hosts() -> Iterator[Hosts]:
     """Emulated hosts by number, started when they are first asked for."""
     started: dict[int, EmulatedHost] = {}
 
@@ -60,12 +60,6 @@ def emulated_hosts() -> Iterator[Callable[[int], EmulatedHost]]:
     yield host_of
     for made in started.values():
         made.end()
-
-
-@pytest.fixture
-def libvirt_host(emulated_hosts: Callable[[int], EmulatedHost]) -> EmulatedHost:
-    """One of them."""
-    return emulated_hosts(1)
 
 
 def _need_qemu() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,14 +15,19 @@ from tests.backends.driver.libvirt_hosts import EmulatedHost
 from tests.backends.driver.worlds import NODE, World
 from tests.waiting import wait_until
 
+Hosts = Callable[[int], EmulatedHost]
+"""Emulated hosts by number."""
+
 
 class LibvirtWorld(World):
-    """The libvirt driver, with real machines. ``host`` is there for longer than one world."""
+    """The libvirt driver, with real machines, on one of the hosts, which are there for longer than one world."""
 
-    def __init__(self, state_dir: Path, host: EmulatedHost, **settings: Any) -> None:
-        self.host = host
+    def __init__(self, state_dir: Path, hosts: Hosts, *, number: int = 1, **settings: Any) -> None:
+        self.host = hosts(number)
+        self._hosts = hosts
+        self._number = number
         self._lines: list[int] = []
-        self._settings = LibvirtSettings(connection_uri=host.uri, **settings)
+        self._settings = LibvirtSettings(**settings)
         super().__init__(state_dir)
 
     @property
@@ -30,7 +36,10 @@ class LibvirtWorld(World):
         return self.state_dir.resolve() / "instances"
 
     def make(self) -> LibvirtDriver:
-        return LibvirtDriver(state_dir=self.state_dir, node=NODE, settings=self._settings)
+        return LibvirtDriver(state_dir=self.state_dir, node=NODE, uri=self.host.uri, settings=self._settings)
+
+    def another(self, state_dir: Path) -> "LibvirtWorld":
+        return LibvirtWorld(state_dir, self._hosts, number=self._number + 1)
 
     def crash(self, uuid: str) -> None:
         self.signal(uuid, signal.SIGKILL)

@@ -24,7 +24,7 @@ GIB = 1 << 30
 @pytest.fixture
 def other(world: World, tmp_path: Path) -> Iterator[World]:
     """Another host of the same kind."""
-    made = type(world)(tmp_path / "other")
+    made = world.another(tmp_path / "other")
     yield made
     made.clean_up()
 

@@ -88,6 +88,10 @@ class World:
         self.events: list[GuestEvent] = []
         self.driver = self._start()
 
+    def another(self, state_dir: Path) -> "World":
+        """Another host of the same kind."""
+        return type(self)(state_dir)
+
     def make(self) -> ConsoleDriver:
         """A driver over the state directory, not started."""
         raise NotImplementedError
