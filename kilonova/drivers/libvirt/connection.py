@@ -107,7 +107,8 @@ class Connection:
         def on_reboot(_: Any, domain: Any, __: Any) -> None:
             self._hear(Happening(domain.UUIDString(), "reset"))
 
-        def on_io_error(_: Any, domain: Any, path: str, alias: str, _action: int, reason: str, __: Any) -> None:
+        def on_io_error(_: Any, domain: Any, path: str, alias: str, *how: Any) -> None:
+            reason = str(how[1])  # behind the action, and before what was given at the registration
             what = f"access of {alias or path or 'a disk'}: {reason or 'failed'}"
             self._hear(Happening(domain.UUIDString(), "io_error", what))
 
