@@ -1,6 +1,5 @@
 """What both formats say of a server, each in its own words: read once from the row's snapshot."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +7,7 @@ from typing import Any, Final
 
 from kilonova.domain.journal import JournalRow
 from kilonova.domain.model import Instant
+from kilonova.notifications.documents import parsed
 
 _TOLD_NOT_IN_UPDATES: Final = frozenset({"generation", "updated_at"})
 
@@ -23,9 +23,10 @@ class Server:
 
     def __post_init__(self) -> None:
         """Parse what every payload needs."""
-        object.__setattr__(self, "columns", self.row.snapshot)
-        object.__setattr__(self, "facts", self.row.facts)
-        object.__setattr__(self, "previous", self.row.previous or {})
+        row = self.row
+        object.__setattr__(self, "columns", parsed(row.snapshot_json))
+        object.__setattr__(self, "facts", parsed(row.facts_json))
+        object.__setattr__(self, "previous", parsed(row.previous_json or "{}"))
 
     def __getitem__(self, column: str) -> Any:
         return self.columns[column]
@@ -37,7 +38,7 @@ class Server:
     @cached_property
     def image(self) -> dict[str, Any]:
         """What was known of the image at boot; empty without one."""
-        return json.loads(self["image_json"] or "{}") or {}
+        return parsed(self["image_json"] or "{}") or {}
 
     @cached_property
     def properties(self) -> dict[str, Any]:
@@ -47,17 +48,17 @@ class Server:
     @cached_property
     def flavor(self) -> dict[str, Any]:
         """The flavor as it was at boot."""
-        return json.loads(self["flavor_json"])  # type: ignore[no-any-return]
+        return parsed(self["flavor_json"])  # type: ignore[no-any-return]
 
     @cached_property
     def metadata(self) -> dict[str, str]:
         """The owner's key-value pairs."""
-        return json.loads(self["metadata_json"])  # type: ignore[no-any-return]
+        return parsed(self["metadata_json"])  # type: ignore[no-any-return]
 
     @cached_property
     def tags(self) -> list[str]:
         """The tags, in order."""
-        return json.loads(self["tags_json"])  # type: ignore[no-any-return]
+        return parsed(self["tags_json"])  # type: ignore[no-any-return]
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -72,8 +73,8 @@ class Server:
     @cached_property
     def nics(self) -> list[dict[str, Any]]:
         """Where it is plugged in; none before it has addresses."""
-        nics = json.loads(self.columns.get("nics_json") or "[]")
-        return [nic for nic in nics if nic.get("address")] if json.loads(self["addresses_json"]) else []
+        nics = parsed(self.columns.get("nics_json") or "[]")
+        return [nic for nic in nics if nic.get("address")] if parsed(self["addresses_json"]) else []
 
     @cached_property
     def changed(self) -> frozenset[str]:

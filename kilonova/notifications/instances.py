@@ -1,6 +1,7 @@
 """A change of a server, told in both formats."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from kilonova.domain.audit import Period, current_period
@@ -46,8 +47,7 @@ class _Teller:
             case "update":
                 yield from self._update(host)
             case "exists":
-                period = current_period(self._options.audit_period, self._server.occurred_at)
-                yield self.exists(host, period)
+                yield self.exists(host, self._period)
             case "exception":
                 yield self._exception(host)
             case "build_instances" | "migrate_server" | "rebuild_server":
@@ -57,6 +57,21 @@ class _Teller:
             case name:
                 yield self._notice(NOTICES[name], occasion, host)
 
+    @cached_property
+    def _legacy_base(self) -> Payload:
+        """What all legacy messages of the row have in common."""
+        return legacy.instance_payload(self._server, self._options)
+
+    @cached_property
+    def _versioned_base(self) -> Payload:
+        """What all versioned messages of the row have in common."""
+        return versioned.instance_data(self._server, self._options)
+
+    @cached_property
+    def _period(self) -> Period:
+        """The audit period in which it happened, up to then."""
+        return current_period(self._options.audit_period, self._server.occurred_at)
+
     @property
     def _host(self) -> str:
         """Who saved the change: the agent that reported it, else the control plane."""
@@ -65,12 +80,11 @@ class _Teller:
 
     def exists(self, host: str, period: Period) -> Telling:
         """That the server is there, in the name of a host."""
-        server, options = self._server, self._options
         return Telling(
             Draft(
                 "compute.instance.exists",
                 f"compute.{host}",
-                lambda: {**legacy.instance_payload(server, options), **legacy.audited_existence(period)},
+                lambda: {**self._legacy_base, **legacy.audited_existence(period)},
             ),
             Draft(
                 "instance.exists",
@@ -78,7 +92,7 @@ class _Teller:
                 lambda: versioned.thing(
                     "InstanceExistsPayload",
                     {
-                        **versioned.instance_data(server, options),
+                        **self._versioned_base,
                         "audit_period": versioned.audit_period(period),
                     },
                 ),
@@ -111,7 +125,7 @@ class _Teller:
         return self._server["host"] or host if occasion.name == "rebuild_scheduled" else host
 
     def _legacy_payload(self, notice: Notice, occasion: Occasion) -> Payload:
-        payload = legacy.instance_payload(self._server, self._options)
+        payload = dict(self._legacy_base)
         if occasion.phase in notice.addresses:
             payload["fixed_ips"] = legacy.fixed_ips(self._server)
         if occasion.phase == "error":
@@ -119,7 +133,9 @@ class _Teller:
         return {**payload, **_legacy_extras(occasion, self._server)}
 
     def _versioned_payload(self, notice: Notice, occasion: Occasion) -> Payload:
-        data = versioned.instance_data(self._server, self._options, has_volumes=notice.has_volumes)
+        data = dict(self._versioned_base)
+        if notice.has_volumes:
+            data["block_devices"] = []
         data["fault"] = versioned.exception_of(self._server) if occasion.phase == "error" else None
         extras = versioned.EXTRAS.get(notice.payload)
         return versioned.thing(f"Instance{notice.payload}", data | (extras(self._server) if extras else {}))
@@ -178,14 +194,13 @@ class _Teller:
 
     def _legacy_update(self) -> Payload:
         server, (old, new) = self._server, self._states()
-        period = current_period(self._options.audit_period, server.occurred_at)
         payload = {
-            **legacy.instance_payload(server, self._options),
+            **self._legacy_base,
             "old_state": old[_VM_STATE],
             "state": new[_VM_STATE],
             "old_task_state": old[_TASK_STATE],
             "new_task_state": new[_TASK_STATE],
-            **legacy.audited(period),
+            **legacy.audited(self._period),
         }
         if "display_name" in server.previous:
             payload["old_display_name"] = server.previous["display_name"]
@@ -193,13 +208,12 @@ class _Teller:
 
     def _versioned_update(self) -> Payload:
         server, (old, new) = self._server, self._states()
-        period = current_period(self._options.audit_period, server.occurred_at)
         return versioned.thing(
             "InstanceUpdatePayload",
             {
-                **versioned.instance_data(server, self._options),
+                **self._versioned_base,
                 "state_update": versioned.state_update(old, new),
-                "audit_period": versioned.audit_period(period),
+                "audit_period": versioned.audit_period(self._period),
                 "old_display_name": server.previous.get("display_name"),
                 "tags": server.tags,
             },

@@ -12,46 +12,47 @@ from kilonova.wire.times import naive, spaced
 
 def instance_payload(server: Server, options: NotificationOptions) -> Payload:
     """What every legacy notification of a server has."""
-    image_ref = server["image_ref"]
+    columns, image_ref = server.columns, server["image_ref"]
     return {
-        "tenant_id": server["project_id"],
-        "user_id": server["user_id"],
-        "instance_id": server["uuid"],
-        "display_name": server["display_name"],
-        "reservation_id": server["reservation_id"],
-        "hostname": server["hostname"],
+        "tenant_id": columns["project_id"],
+        "user_id": columns["user_id"],
+        "instance_id": columns["uuid"],
+        "display_name": columns["display_name"],
+        "reservation_id": columns["reservation_id"],
+        "hostname": columns["hostname"],
         **_sizes(server),
-        "host": server["host"],
-        "node": server["node"],
-        "availability_zone": server["availability_zone"],
+        "host": columns["host"],
+        "node": columns["node"],
+        "availability_zone": columns["availability_zone"],
         "cell_name": "",
-        "created_at": spaced(server["created_at"] // SECOND * SECOND) + "+00:00",
+        "created_at": spaced(columns["created_at"] // SECOND * SECOND) + "+00:00",
         **{name: _moment(server[name]) for name in ("terminated_at", "deleted_at", "launched_at")},
         "image_ref_url": f"{options.image_url}/images/{image_ref}" if options.image_url else image_ref,
         "os_type": server.properties.get("os_type"),
-        "kernel_id": server["kernel_id"],
-        "ramdisk_id": server["ramdisk_id"],
-        "state": server["vm_state"],
-        "state_description": server["task_state"] or "",
-        "progress": server["progress"] or "",
-        "access_ip_v4": server["access_ip_v4"] or None,
-        "access_ip_v6": server["access_ip_v6"] or None,
+        "kernel_id": columns["kernel_id"],
+        "ramdisk_id": columns["ramdisk_id"],
+        "state": columns["vm_state"],
+        "state_description": columns["task_state"] or "",
+        "progress": columns["progress"] or "",
+        "access_ip_v4": columns["access_ip_v4"] or None,
+        "access_ip_v6": columns["access_ip_v6"] or None,
         "image_meta": image_meta(server),
         "metadata": server.metadata,
     }
 
 
 def _sizes(server: Server) -> Payload:
+    columns = server.columns
     return {
-        "instance_type": server["flavor_name"],
-        "instance_type_id": server["flavor_id"],
-        "instance_flavor_id": server["flavorid"],
+        "instance_type": columns["flavor_name"],
+        "instance_type_id": columns["flavor_id"],
+        "instance_flavor_id": columns["flavorid"],
         "architecture": server.properties.get("hw_architecture"),
-        "memory_mb": server["memory_mb"],
-        "disk_gb": server["root_gb"] + server["ephemeral_gb"],
-        "vcpus": server["vcpus"],
-        "root_gb": server["root_gb"],
-        "ephemeral_gb": server["ephemeral_gb"],
+        "memory_mb": columns["memory_mb"],
+        "disk_gb": columns["root_gb"] + columns["ephemeral_gb"],
+        "vcpus": columns["vcpus"],
+        "root_gb": columns["root_gb"],
+        "ephemeral_gb": columns["ephemeral_gb"],
     }
 
 

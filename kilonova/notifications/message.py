@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 Payload = dict[str, Any]
@@ -57,8 +58,13 @@ class Message:
             "payload": self.payload,
             "timestamp": self.timestamp,
             "_unique_id": self.message_id.replace("-", ""),
-            **{f"_context_{name}": value for name, value in self.context.items()},
+            **{_key(name): value for name, value in self.context.items()},
         }
+
+
+@cache
+def _key(name: str) -> str:
+    return f"_context_{name}"
 
 
 class Draft(NamedTuple):

@@ -24,6 +24,7 @@ from kilonova.domain.faults import HOPELESS, find_cause
 from kilonova.domain.journal import JournalRow
 from kilonova.domain.operations import OPERATIONS, Operation
 from kilonova.domain.states import PowerState, VmState
+from kilonova.notifications.documents import parsed
 
 
 class Occasion(NamedTuple):
@@ -167,7 +168,7 @@ _BY_EVENT: Final[Mapping[tuple[str, Phase], _Plan]] = {
 
 def occasions_of(row: JournalRow) -> list[Occasion]:
     """What this row of an instance is told as, in order."""
-    facts = row.facts
+    facts = parsed(row.facts_json)
     named = facts.get("notices")
     plan = tuple(named) if named is not None else _plan(row, facts.get("event"), facts.get("host"))
     return [occasion_of(text) for text in plan]
@@ -216,7 +217,7 @@ def _special(row: JournalRow, operation: Operation, event: str | None, host: str
 def _special_end(row: JournalRow, operation: Operation, event: str | None, host: str | None) -> _Plan | None:
     if operation.name in ("lock", "unlock"):
         return ("update", operation.notifies)
-    if event == _BUILD and not row.facts.get("closes_action", True):
+    if event == _BUILD and not parsed(row.facts_json).get("closes_action", True):
         return _LOST_BUILD
     if operation.name == "evacuate" and event == "rebuild_server":
         return (*_PLACED, "rebuild_scheduled")
@@ -227,18 +228,18 @@ def _special_end(row: JournalRow, operation: Operation, event: str | None, host:
 
 def _is_placing(row: JournalRow) -> bool:
     """Whether the step is the one by which a host was chosen."""
-    return "host" in (row.previous or {}) and row.snapshot["host"] is not None
+    return "host" in parsed(row.previous_json or "{}") and parsed(row.snapshot_json)["host"] is not None
 
 
 def _is_hopeless(row: JournalRow) -> bool:
     """Whether a build was given up at once; else the conductor gave it up after the last host (contract §6.6.4)."""
-    cause = find_cause((row.facts.get("fault") or {}).get("cause", ""))
+    cause = find_cause((parsed(row.facts_json).get("fault") or {}).get("cause", ""))
     return cause in HOPELESS
 
 
 def _runs(row: JournalRow) -> bool:
     """Whether the guest runs all the same: then a failed reboot has its end (contract §6.6.4, §10.4.4)."""
-    snapshot = row.snapshot
+    snapshot = parsed(row.snapshot_json)
     return bool(snapshot["power_state"] == PowerState.RUNNING and snapshot["vm_state"] == VmState.ACTIVE)
 
 

@@ -1,8 +1,8 @@
 """What the scheduler is asked for a server, and that the conductor gave up on it (contract §10.4.2, §10.6.2)."""
 
-import json
 from typing import Any, Final
 
+from kilonova.notifications.documents import parsed
 from kilonova.notifications.instance_facts import Server
 from kilonova.notifications.legacy import exception_text
 from kilonova.notifications.message import Payload
@@ -33,7 +33,7 @@ def request_spec(server: Server) -> Payload:
             "requested_destination": None,
             "retry": None,
             "scheduler_hints": _hints(server),
-            "security_groups": [group["name"] for group in json.loads(server["security_groups_json"])],
+            "security_groups": [group["name"] for group in parsed(server["security_groups_json"])],
         },
     )
 
@@ -124,5 +124,5 @@ def _is_known(name: str) -> bool:
 
 def _hints(server: Server) -> dict[str, list[Any]]:
     """Each hint as a list of text."""
-    hints = json.loads(server.columns.get("hints_json") or "{}")
+    hints = parsed(server.columns.get("hints_json") or "{}")
     return {name: value if isinstance(value, list) else [value] for name, value in hints.items()}

@@ -60,18 +60,18 @@ def thing(name: str, data: Mapping[str, Any]) -> Payload:
     }
 
 
-def instance_data(server: Server, options: NotificationOptions, *, has_volumes: bool = False) -> Payload:
+def instance_data(server: Server, options: NotificationOptions) -> Payload:
     """The fields of InstancePayload 1.9, which all payloads of servers have."""
-    row = server.row
+    row, columns = server.row, server.columns
     return {
-        **{name: server[column] for name, column in _AS_THEY_ARE.items()},
-        **{name: _moment(server[name]) for name in _MOMENTS},
+        **{name: columns[column] for name, column in _AS_THEY_ARE.items()},
+        **{name: _moment(columns[name]) for name in _MOMENTS},
         "os_type": server.properties.get("os_type"),
         "architecture": server.properties.get("hw_architecture"),
         "flavor": flavor_of(server),
         "power_state": POWER_WORDS[server["power_state"]],
         "ip_addresses": [_ip(nic) for nic in server.nics],
-        "block_devices": [] if has_volumes or options.bdms_in_notifications else None,
+        "block_devices": [] if options.bdms_in_notifications else None,
         "metadata": server.metadata,
         "locked": bool(server["locked_by"]),
         "request_id": row.request_id if row.user_id else None,
@@ -113,14 +113,15 @@ def flavor_of(server: Server) -> Payload:
 
 def flavor_data(server: Server) -> Payload:
     """The fields of a server's flavor."""
+    columns = server.columns
     return {
-        "flavorid": server["flavorid"],
-        "memory_mb": server["memory_mb"],
-        "vcpus": server["vcpus"],
-        "root_gb": server["root_gb"],
-        "ephemeral_gb": server["ephemeral_gb"],
-        "name": server["flavor_name"],
-        "swap": server["swap_mb"],
+        "flavorid": columns["flavorid"],
+        "memory_mb": columns["memory_mb"],
+        "vcpus": columns["vcpus"],
+        "root_gb": columns["root_gb"],
+        "ephemeral_gb": columns["ephemeral_gb"],
+        "name": columns["flavor_name"],
+        "swap": columns["swap_mb"],
         "rxtx_factor": 1.0,
         "vcpu_weight": 0,
         "disabled": False,

@@ -6,10 +6,13 @@ left out unsaid.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Protocol
 from uuid import UUID, uuid5
+
+import msgspec
 
 from kilonova.domain.journal import JournalRow
 from kilonova.domain.model import Clock, Instant, after
@@ -21,7 +24,7 @@ from kilonova.store.deliveries import Attempt
 from kilonova.store.sinks import Missed, SinkRecord
 
 _log = logging.getLogger(__name__)
-_MOST_ROWS: Final = 500
+_MOST_ROWS: Final = 1500
 _LONGEST_BACKOFF_SECONDS: Final = 60.0
 _GAPS: Final = UUID("3d1b7a52-6f0e-5f6a-9a45-2d4c7a1be0f4")
 
@@ -56,7 +59,7 @@ class Depot:
 
 @dataclass(slots=True)
 class _Load:
-    """What is to be delivered of some rows, and what of them cannot be told."""
+    """What is delivered of some rows, and what of them cannot be told: it grows while the sink takes it."""
 
     to_seq: int
     parcels: list[Parcel]
@@ -121,16 +124,18 @@ class Courier:
         return self._sink
 
     def _carry(self, record: SinkRecord, sink: Sink) -> bool:
-        load = self._load(record, sink)
-        if load.to_seq == record.cursor_seq:
-            return False
+        load = _Load(to_seq=record.cursor_seq, parcels=[], missed=[])
+        loading = self._fill(load, record, sink)
         began, trouble, answer = self._depot.clock(), None, ""
         try:
-            if load.parcels:
-                answer = sink.deliver(load.parcels, timeout_seconds=self._depot.delivery_seconds)
+            first = next(loading, None)
+            if first is not None:
+                answer = sink.deliver(chain((first,), loading), timeout_seconds=self._depot.delivery_seconds)
         except Undelivered as error:
             trouble, answer = error, error.reason
         to_seq, told = load.to_seq, len(load.parcels)
+        if to_seq == record.cursor_seq and trouble is None:
+            return False
         if trouble is not None:
             # Rows are told whole or again: up to before the one whose message is the first that is not certain.
             told = trouble.confirmed
@@ -178,56 +183,64 @@ class Courier:
                 self._note(tx, record, trouble)
         return True
 
-    def _load(self, record: SinkRecord, sink: Sink) -> _Load:
-        """What comes next: rows in words, as many as the sink takes, and what of them is no longer there."""
+    def _fill(self, load: _Load, record: SinkRecord, sink: Sink) -> Iterator[Parcel]:
+        """What comes next: rows in words, as many as the sink takes, and what of them is no longer there.
+
+        A row stands in the load as a whole before its first parcel is handed out.
+        """
         with self._depot.database.read() as connection:
             head = journal.head(connection)
             rows = journal.list_entries(connection, after_seq=record.cursor_seq, limit=_MOST_ROWS)
         is_all = len(rows) < _MOST_ROWS
-        load = _Load(to_seq=record.cursor_seq, parcels=[], missed=[])
         for row in rows:
             seq = row.seq or 0
-            self._mind_gap(load, sink, before=seq)
+            yield from self._mind_gap(load, sink, before=seq)
             parcels = self._told(row, record, load.missed)
             if load.parcels and len(load.parcels) + len(parcels) > sink.most_parcels:
-                return load
+                return
             load.parcels += parcels
             load.to_seq = seq
+            yield from parcels
         if is_all and head > load.to_seq:
-            self._mind_gap(load, sink, before=head + 1)
+            yield from self._mind_gap(load, sink, before=head + 1)
             load.to_seq = head
-        return load
 
-    def _mind_gap(self, load: _Load, sink: Sink, *, before: int) -> None:
+    def _mind_gap(self, load: _Load, sink: Sink, *, before: int) -> Sequence[Parcel]:
         """Numbers have no gaps: what is not there was forgotten."""
         missing = before - load.to_seq - 1
         if missing <= 0:
-            return
+            return ()
         gap = {"after": load.to_seq, "to": before - 1, "missing": missing}
         load.missed.append(
             Missed(after_seq=load.to_seq, to_seq=before - 1, missing=missing, reason="forgotten before it was told")
         )
+        told = []
         if sink.takes_gaps:
-            key = f"{self._id}:{load.to_seq}:{before}"
-            load.parcels.append(
-                Parcel(seq=before - 1, routing_key="", message_id=str(uuid5(_GAPS, key)), body={"gap": gap})
-            )
+            message_id = str(uuid5(_GAPS, f"{self._id}:{load.to_seq}:{before}"))
+            body = msgspec.json.encode({"gap": gap})
+            told = [Parcel(seq=before - 1, routing_key="", message_id=message_id, body=body)]
+        load.parcels += told
         load.to_seq = before - 1
+        return told
 
     def _told(self, row: JournalRow, record: SinkRecord, missed: list[Missed]) -> list[Parcel]:
         """The row in words. One that cannot be put into words is passed over, and said to be missing."""
         seq = row.seq or 0
         try:
-            messages = self._depot.render(row, str(record.settings.get("format", "")))
+            return [
+                Parcel(
+                    seq=seq,
+                    routing_key=each.routing_key,
+                    message_id=each.message_id,
+                    body=msgspec.json.encode(each.body),
+                )
+                for each in self._depot.render(row, str(record.settings.get("format", "")))
+            ]
         except Exception as error:  # noqa: BLE001  one row that nobody foresaw must not keep back all others for ever
             _log.exception("row %d of the journal cannot be put into words", seq)
             reason = f"could not be put into words: {type(error).__name__}: {error}"
             missed.append(Missed(after_seq=seq - 1, to_seq=seq, missing=1, reason=reason[:1000]))
             return []
-        return [
-            Parcel(seq=seq, routing_key=each.routing_key, message_id=each.message_id, body=each.body)
-            for each in messages
-        ]
 
     def _attempt(self, began: Instant, answer: str, messages: int, *, is_delivered: bool) -> Attempt:
         took = max(0, self._depot.clock() - began)

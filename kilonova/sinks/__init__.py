@@ -4,14 +4,16 @@ A sink knows nothing of the journal, of cursors or of leases: the relay (``servi
 parcels. What it was not able to deliver it is handed again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """One message on its way: ``body`` is oslo.messaging's inner message, ``seq`` the row that it tells of.
+    """One message on its way: ``body`` is oslo.messaging's inner message as JSON, ``seq`` the row that it tells of.
 
     A parcel without a ``routing_key`` tells of a gap: that rows were forgotten before they could be told.
     """
@@ -19,7 +21,18 @@ class Parcel:
     seq: int
     routing_key: str
     message_id: str
-    body: Mapping[str, Any]
+    body: bytes
+
+
+def document(parcel: Parcel) -> bytes:
+    """The parcel in JSON, for sinks that have no place of their own for its number and where it goes."""
+    if not parcel.routing_key:
+        return parcel.body
+    return b'{"seq":%d,"routing_key":%b,"message":%b}' % (
+        parcel.seq,
+        msgspec.json.encode(parcel.routing_key),
+        parcel.body,
+    )
 
 
 class Undelivered(Exception):
@@ -42,8 +55,11 @@ class Sink(Protocol):
     takes_gaps: bool
     most_parcels: int
 
-    def deliver(self, parcels: Sequence[Parcel], *, timeout_seconds: float) -> str:
-        """Take them all, in order; returns what there is to say of it. Undelivered where some are not certain."""
+    def deliver(self, parcels: Iterable[Parcel], *, timeout_seconds: float) -> str:
+        """Take them all, in order; returns what there is to say of it. Undelivered where some are not certain.
+
+        There is one at least. They may be made while they are taken, so that the sink's work and that go on together.
+        """
         ...
 
     def idle(self) -> None:

@@ -8,22 +8,25 @@ it (contract §10.2). Frames are made here, as the library's own take three time
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from kilonova.domain.errors import Invalid
 from kilonova.domain.options import option
 from kilonova.sinks import Parcel, Undelivered
 from kilonova.sinks.transport_url import Broker, parse_transport_url
-from kilonova.wire.envelope import bare, enclose
+from kilonova.wire.envelope import enclose
 
-_IN_FLIGHT: Final = 500
+_IN_FLIGHT: Final = 2000
 _WRITE_BYTES: Final = 65536
 _HEARTBEAT_SECONDS: Final = 60
 _END: Final = b"\xce"
-_DRIVERS: Final[Mapping[str, Any]] = {"messagingv2": enclose, "messaging": bare}
+_ENVELOPED, _BARE = "messagingv2", "messaging"
+_DRIVERS: Final = (_ENVELOPED, _BARE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,29 +75,31 @@ class AmqpSink:
         check_amqp(settings)
         self._settings = settings
         self._brokers = parse_transport_url(settings.transport_url)
-        self._encode = _DRIVERS[settings.driver]
+        self._is_enveloped = settings.driver == _ENVELOPED
         self._link: _Link | None = None
         self._heard: dict[str, float | None] = {}
         """Routing keys that some queue took, and since when none does."""
 
-    def deliver(self, parcels: Sequence[Parcel], *, timeout_seconds: float) -> str:
+    def deliver(self, parcels: Iterable[Parcel], *, timeout_seconds: float) -> str:
         """Publish and wait for all confirms."""
         deadline = time.monotonic() + timeout_seconds
-        outcome: _Outcome | None = None
+        keys: list[str] = []
         try:
             link = self._connected(deadline)
-            self._declare(link, parcels)
-            outcome = link.publish(list(self._outgoing(parcels)), deadline)
+            if self._settings.declare_queues:
+                parcels = list(parcels)
+                self._declare(link, parcels)
+            outcome = link.publish(self._outgoing(parcels, keys), deadline)
         except Exception as error:
             confirmed = self._link.confirmed if self._link else 0
             self.close()
             if not isinstance(error, _troubles()):
                 raise
             raise Undelivered(_told(error), confirmed=confirmed) from error
-        self._check_routes(parcels, outcome.returned)
-        if outcome.confirmed < len(parcels):
+        self._check_routes(keys, outcome.returned)
+        if outcome.confirmed < len(keys):
             raise Undelivered("the broker refused a message", confirmed=outcome.confirmed)
-        return f"{len(parcels)} confirmed"
+        return f"{len(keys)} confirmed"
 
     def idle(self) -> None:
         """Answer the broker's heartbeats."""
@@ -124,19 +129,24 @@ class AmqpSink:
                 if waiting >= self._settings.queue_length:
                     raise _QueueFull(f"{waiting} messages wait in the queue {key} for somebody to take them")
 
-    def _outgoing(self, parcels: Sequence[Parcel]) -> Iterator[tuple[str, bytes, bool]]:
-        """Key, body and whether to be told that no queue takes it: always where one did before, else now and then."""
+    def _outgoing(self, parcels: Iterable[Parcel], keys: list[str]) -> Iterator[tuple[str, bytes, bool]]:
+        """Key, body and whether to be told that no queue takes it: always where one did before, else now and then.
+
+        ``keys`` gets the key of every parcel.
+        """
         asked: set[str] = set()
         for parcel in parcels:
             key = parcel.routing_key
             is_mandatory = key in self._heard or self._settings.hold_unrouted or key not in asked
             asked.add(key)
-            yield key, self._encode(parcel.body), is_mandatory
+            keys.append(key)
+            body = enclose(parcel.body, msgspec.json.encode) if self._is_enveloped else parcel.body
+            yield key, body, is_mandatory
 
-    def _check_routes(self, parcels: Sequence[Parcel], returned: set[str]) -> None:
+    def _check_routes(self, keys: Sequence[str], returned: set[str]) -> None:
         """Hold back what a queue used to take: a consumer that comes back after its broker's end finds it all."""
         now = time.monotonic()
-        for key in {parcel.routing_key for parcel in parcels} - returned:
+        for key in set(keys) - returned:
             self._heard[key] = None
         waiting = set(returned) if self._settings.hold_unrouted else set()
         for key in returned & self._heard.keys():
@@ -147,7 +157,7 @@ class AmqpSink:
             else:
                 del self._heard[key]
         if waiting:
-            first = next(at for at, parcel in enumerate(parcels) if parcel.routing_key in waiting)
+            first = next(at for at, key in enumerate(keys) if key in waiting)
             raise Undelivered(f"no queue takes {', '.join(sorted(waiting))}", confirmed=first)
 
 
@@ -213,24 +223,26 @@ class _Link:
                     raise
         raise OSError("there is no broker")
 
-    def publish(self, outgoing: Sequence[tuple[str, bytes, bool]], deadline: float) -> _Outcome:
-        """Send everything and wait for the confirms; OSError when they do not come in time."""
-        self._states = bytearray(len(outgoing))
+    def publish(self, outgoing: Iterable[tuple[str, bytes, bool]], deadline: float) -> _Outcome:
+        """Send everything as it comes and wait for the confirms; OSError when they do not come in time."""
+        self._states = bytearray()
         self._returned = set()
         self._is_refused = False
         self.confirmed = 0
         gathered = bytearray()
         for sent, (key, body, is_mandatory) in enumerate(outgoing, start=1):
+            self._states.append(0)
             self._frames(gathered, key, body, is_mandatory=is_mandatory)
             if len(gathered) >= _WRITE_BYTES:
                 self._write(gathered)
+                _check_time(deadline)
             while sent - self.confirmed >= _IN_FLIGHT and not self._is_refused:
                 self._write(gathered)
                 self._drain(deadline)
         self._write(gathered)
-        while not all(self._states):
+        while 0 in self._states:
             self._drain(deadline)
-        self._first_tag += len(outgoing)
+        self._first_tag += len(self._states)
         return _Outcome(self.confirmed, self._returned)
 
     def ensure_queue(self, key: str) -> int:
@@ -287,10 +299,7 @@ class _Link:
             gathered.clear()
 
     def _drain(self, deadline: float) -> None:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the broker did not confirm in time")
-        self._connection.drain_events(timeout=left)
+        self._connection.drain_events(timeout=_check_time(deadline))
 
     def _frames(self, into: bytearray, key: str, body: bytes, *, is_mandatory: bool) -> None:
         """A basic.publish with its content (AMQP 0-9-1 §4.2.3, §1.8.3.7)."""
@@ -322,6 +331,14 @@ class _Link:
 
     def _came_back(self, _error: Exception, _exchange: str, routing_key: str, _message: object) -> None:
         self._returned.add(routing_key)
+
+
+def _check_time(deadline: float) -> float:
+    """The seconds that are left. TimeoutError where there are none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the broker did not confirm in time")
+    return left
 
 
 def _troubles() -> tuple[type[Exception], ...]:

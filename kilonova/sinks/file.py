@@ -4,16 +4,15 @@
 has, and only the newest of those are kept. A line is ``{"seq", "routing_key", "message"}``, or ``{"gap"}``.
 """
 
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
 from typing import Final
 
 from kilonova.domain.options import option
-from kilonova.sinks import Parcel, Undelivered
+from kilonova.sinks import Parcel, Undelivered, document
 
 _NAME: Final = "notifications"
 _MB: Final = 1_000_000
@@ -45,8 +44,9 @@ class FileSink:
         """The file that is written."""
         return self._directory / f"{_NAME}.ndjson"
 
-    def deliver(self, parcels: Sequence[Parcel], *, timeout_seconds: float) -> str:
+    def deliver(self, parcels: Iterable[Parcel], *, timeout_seconds: float) -> str:
         """Write and sync. Undelivered where the disk does not take it: then nothing counts."""
+        parcels = list(parcels)
         try:
             file = self._opened()
             file.write(b"".join(map(_line, parcels)))
@@ -88,9 +88,7 @@ class FileSink:
 
 
 def _line(parcel: Parcel) -> bytes:
-    if not parcel.routing_key:
-        return json.dumps(parcel.body).encode() + b"\n"
-    return json.dumps({"seq": parcel.seq, "routing_key": parcel.routing_key, "message": parcel.body}).encode() + b"\n"
+    return document(parcel) + b"\n"
 
 
 def _end_last_line(descriptor: int) -> None:

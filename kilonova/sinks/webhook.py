@@ -1,6 +1,6 @@
 """The webhook: messages by POST, signed, to an address that an administrator gave.
 
-The body is ``{"after", "to", "messages": [{"seq", "routing_key", "message"}]}``. ``X-Kilonova-Signature`` is
+The body is ``{"first", "last", "messages": [{"seq", "routing_key", "message"}]}``. ``X-Kilonova-Signature`` is
 ``t=<seconds>,v1=<hex>``, the HMAC-SHA256 under the sink's secret of ``<seconds>.<body>``, so that a receiver can tell
 who sent it and when; ``X-Kilonova-Delivery`` is the same for the same messages, however often they are sent. Anything
 but 2xx is a failure. Redirects are not followed, and nothing is sent to addresses that only this machine's own
@@ -11,20 +11,19 @@ import hashlib
 import hmac
 import http.client
 import ipaddress
-import json
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID, uuid5
 
 from kilonova import __version__
 from kilonova.domain.errors import Invalid
 from kilonova.domain.options import option
-from kilonova.sinks import Parcel, Undelivered
+from kilonova.sinks import Parcel, Undelivered, document
 
 _NAMESPACE: Final = UUID("b1a3e9d2-54c4-5b3e-8f2b-0d3c3d1f6c11")
 _MOST_ANSWER_BYTES: Final = 500
@@ -66,8 +65,9 @@ class WebhookSink:
         self._settings = settings
         self._connection: http.client.HTTPConnection | None = None
 
-    def deliver(self, parcels: Sequence[Parcel], *, timeout_seconds: float) -> str:
+    def deliver(self, parcels: Iterable[Parcel], *, timeout_seconds: float) -> str:
         """One POST. Undelivered for anything but a 2xx: then nothing counts."""
+        parcels = list(parcels)
         body = _body(parcels)
         try:
             status, text = self._post(body, _headers(body, parcels, self._settings.secret))
@@ -119,11 +119,8 @@ def _address(url: str) -> SplitResult | None:
 
 
 def _body(parcels: Sequence[Parcel]) -> bytes:
-    messages: list[Any] = [
-        {"seq": each.seq, "routing_key": each.routing_key, "message": each.body} if each.routing_key else each.body
-        for each in parcels
-    ]
-    return json.dumps({"first": parcels[0].seq, "last": parcels[-1].seq, "messages": messages}).encode()
+    messages = b",".join(map(document, parcels))
+    return b'{"first":%d,"last":%d,"messages":[%b]}' % (parcels[0].seq, parcels[-1].seq, messages)
 
 
 def _headers(body: bytes, parcels: Sequence[Parcel], secret: str) -> dict[str, str]:

@@ -25,7 +25,12 @@ def sink(nova: Exchange, port: int | None = None, **settings: Any) -> AmqpSink:
 
 def parcels(count: int, key: str = "notifications.info", size: int = 10) -> list[Parcel]:
     return [
-        Parcel(seq=number, routing_key=key, message_id=f"m{number}", body={"message_id": f"m{number}", "x": "é" * size})
+        Parcel(
+            seq=number,
+            routing_key=key,
+            message_id=f"m{number}",
+            body=json.dumps({"message_id": f"m{number}", "x": "é" * size}, ensure_ascii=False).encode(),
+        )
         for number in range(1, count + 1)
     ]
 

@@ -23,7 +23,7 @@ SECRET = "a-secret-of-the-tests"
 def parcels(first: int, last: int, size: int = 1) -> list[Parcel]:
     return [
         Parcel(
-            seq=n, routing_key="notifications.info", message_id=f"m{n}", body={"message_id": f"m{n}", "x": "x" * size}
+            seq=n, routing_key="notifications.info", message_id=f"m{n}", body=json.dumps({"message_id": f"m{n}", "x": "x" * size}).encode()
         )
         for n in range(first, last + 1)
     ]
@@ -37,7 +37,7 @@ def test_a_file_has_a_message_a_line_and_is_its_owners_alone(tmp_path: Path) -> 
     sink = FileSink(tmp_path / "feed", FileSettings())
     sink.deliver(parcels(1, 2), timeout_seconds=1)
     sink.deliver(
-        [Parcel(seq=5, routing_key="", message_id="g", body={"gap": {"after": 2, "to": 5}})], timeout_seconds=1
+        [Parcel(seq=5, routing_key="", message_id="g", body=b'{"gap":{"after":2,"to":5}}')], timeout_seconds=1
     )
     sink.close()
     first, _, gap = (json.loads(line) for line in sink.path.read_text().splitlines())

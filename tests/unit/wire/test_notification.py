@@ -51,7 +51,7 @@ def test_what_is_about_no_server_has_no_uuid() -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name in _EXAMPLES if " " in name))
 def test_every_message_of_a_real_nova_is_read(name: str) -> None:
-    told = read(disclose(enclose(message(name))))
+    told = read(disclose(enclose(json.dumps(message(name)).encode())))
     assert told.is_versioned is name.startswith("versioned")
     assert told.request_id == _EXAMPLES["message"]["_context_request_id"]
 
