@@ -46,11 +46,6 @@ class Server:
         return self.image.get("properties") or {}
 
     @cached_property
-    def flavor(self) -> dict[str, Any]:
-        """The flavor as it was at boot."""
-        return parsed(self["flavor_json"])  # type: ignore[no-any-return]
-
-    @cached_property
     def metadata(self) -> dict[str, str]:
         """The owner's key-value pairs."""
         return parsed(self["metadata_json"])  # type: ignore[no-any-return]

@@ -1,9 +1,11 @@
 """Legacy payloads of servers (contract §10.4.1)."""
 
+from functools import lru_cache
 from typing import Any
 
 from kilonova.domain.audit import Period
 from kilonova.domain.model import SECOND
+from kilonova.notifications.documents import parsed
 from kilonova.notifications.instance_facts import Server
 from kilonova.notifications.message import Payload
 from kilonova.notifications.options import NotificationOptions
@@ -36,7 +38,7 @@ def instance_payload(server: Server, options: NotificationOptions) -> Payload:
         "progress": columns["progress"] or "",
         "access_ip_v4": columns["access_ip_v4"] or None,
         "access_ip_v6": columns["access_ip_v6"] or None,
-        "image_meta": image_meta(server),
+        "image_meta": image_meta(columns["image_json"], image_ref, columns["root_gb"]),
         "metadata": server.metadata,
     }
 
@@ -56,18 +58,19 @@ def _sizes(server: Server) -> Payload:
     }
 
 
-def image_meta(server: Server) -> dict[str, str]:
-    """The image's properties and needs, all as text; its least disk is the flavor's."""
-    image = server.image
+@lru_cache(maxsize=512)
+def image_meta(image_json: str | None, image_ref: str, root_gb: int) -> dict[str, str]:
+    """The image's properties and needs, all as text; its least disk is the flavor's. Shared, as what it is made of."""
+    image = parsed(image_json or "{}") or {}
     if not image:
         return {}
     told = {
-        **server.properties,
+        **(image.get("properties") or {}),
         "min_ram": image.get("min_ram") or 0,
-        "min_disk": server["root_gb"],
+        "min_disk": root_gb,
         "disk_format": image.get("disk_format"),
         "container_format": image.get("container_format"),
-        "base_image_ref": server["image_ref"],
+        "base_image_ref": image_ref,
     }
     return {name: str(value) for name, value in told.items() if value is not None}
 

@@ -1,10 +1,11 @@
 """A notification as it is handed to whoever sends it, and the drafts that it is made from."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
-from functools import cache
+from functools import cached_property
 from typing import Any, NamedTuple
+
+import msgspec
 
 Payload = dict[str, Any]
 
@@ -23,13 +24,29 @@ class Priority(StrEnum):
     ERROR = "ERROR"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Context(dict[str, Any]):
+    """Who asked, in the words of a request's context without the prefix ``_context_``; no credentials are in it.
+
+    All messages of a row have the same one, so it is spelled but once.
+    """
+
+    @cached_property
+    def flattened(self) -> dict[str, Any]:
+        """As it stands in a message."""
+        return {f"_context_{name}": value for name, value in self.items()}
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The same as JSON."""
+        return msgspec.json.encode(self.flattened)
+
+
+class Message(NamedTuple):
     """One notification on one topic.
 
     ``message_id`` is the same whenever and by whomever the same row is rendered, so that consumers can tell a repeated
-    message. ``timestamp`` is when it happened, as ``2026-11-22 10:58:41.831756``. ``context`` has the caller without
-    the prefix ``_context_``; no credentials are in it.
+    message. ``timestamp`` is when it happened, as ``2026-11-22 10:58:41.831756``. Payloads share
+    parts with one another: they are to be read only.
     """
 
     event_type: str
@@ -40,7 +57,7 @@ class Message:
     topic: str
     message_id: str
     timestamp: str
-    context: Mapping[str, Any]
+    context: Context
 
     @property
     def routing_key(self) -> str:
@@ -50,6 +67,15 @@ class Message:
     @property
     def body(self) -> dict[str, Any]:
         """The inner message of oslo.messaging, which ``wire/envelope.py`` wraps (contract §10.2)."""
+        return {**self._own, **self.context.flattened}
+
+    @property
+    def encoded(self) -> bytes:
+        """``body`` as JSON."""
+        return b"%b,%b" % (msgspec.json.encode(self._own)[:-1], self.context.encoded[1:])
+
+    @property
+    def _own(self) -> dict[str, Any]:
         return {
             "message_id": self.message_id,
             "publisher_id": self.publisher_id,
@@ -58,13 +84,7 @@ class Message:
             "payload": self.payload,
             "timestamp": self.timestamp,
             "_unique_id": self.message_id.replace("-", ""),
-            **{_key(name): value for name, value in self.context.items()},
         }
-
-
-@cache
-def _key(name: str) -> str:
-    return f"_context_{name}"
 
 
 class Draft(NamedTuple):

@@ -8,7 +8,7 @@ from uuid import UUID
 from kilonova.domain.journal import JournalRow
 from kilonova.notifications.documents import parsed
 from kilonova.notifications.instances import tell_existence, tell_instance
-from kilonova.notifications.message import Draft, Format, Message, Telling
+from kilonova.notifications.message import Context, Draft, Format, Message, Telling
 from kilonova.notifications.nouns import TELLERS
 from kilonova.notifications.options import NotificationOptions
 from kilonova.wire.times import naive, spaced
@@ -42,7 +42,7 @@ class _Said:
     def __init__(self, row: JournalRow, options: NotificationOptions) -> None:
         self._options = options
         self._times: dict[tuple[Format, str], int] = {}
-        self._context = context_of(row)
+        self._context = Context(context_of(row))
         self._timestamp = spaced(row.occurred_at)
         told_of = f"{row.kind}:{row.key}:{row.occurred_at}:{row.id}:"
         self._digest = hashlib.sha1(_NAMESPACE.bytes + told_of.encode(), usedforsecurity=False)

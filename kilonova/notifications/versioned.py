@@ -5,10 +5,13 @@ import binascii
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from kilonova.domain.audit import Period
 from kilonova.domain.states import PowerState
+from kilonova.notifications.documents import parsed
 from kilonova.notifications.instance_facts import Server
 from kilonova.notifications.message import Payload
 from kilonova.notifications.options import NotificationOptions
@@ -51,12 +54,12 @@ POWER_WORDS: Final[Mapping[int, str]] = {
 
 
 def thing(name: str, data: Mapping[str, Any]) -> Payload:
-    """An object in Nova's four keys."""
+    """An object in Nova's four keys; the data are taken as they are."""
     return {
         "nova_object.name": name,
         "nova_object.namespace": "nova",
         "nova_object.version": VERSIONS[name],
-        "nova_object.data": dict(data),
+        "nova_object.data": data,
     }
 
 
@@ -64,7 +67,7 @@ def instance_data(server: Server, options: NotificationOptions) -> Payload:
     """The fields of InstancePayload 1.9, which all payloads of servers have."""
     row, columns = server.row, server.columns
     return {
-        **{name: columns[column] for name, column in _AS_THEY_ARE.items()},
+        **dict(zip(_AS_THEY_ARE, _as_they_are(columns), strict=True)),
         **{name: _moment(columns[name]) for name in _MOMENTS},
         "os_type": server.properties.get("os_type"),
         "architecture": server.properties.get("hw_architecture"),
@@ -103,30 +106,40 @@ _AS_THEY_ARE: Final = {
     "locked_reason": "locked_reason",
 }
 """Fields that are a column of the record, and which."""
+_as_they_are: Final = itemgetter(*_AS_THEY_ARE.values())
 _MOMENTS: Final = ("created_at", "launched_at", "terminated_at", "deleted_at", "updated_at")
 
 
 def flavor_of(server: Server) -> Payload:
     """The flavor of a server, as it was at boot; it tells no projects."""
-    return thing("FlavorPayload", flavor_data(server))
+    return _flavor_thing(*_of_flavor(server.columns))
 
 
 def flavor_data(server: Server) -> Payload:
     """The fields of a server's flavor."""
-    columns = server.columns
+    return _flavor_data(*_of_flavor(server.columns))
+
+
+_of_flavor: Final = itemgetter(
+    "flavorid", "memory_mb", "vcpus", "root_gb", "ephemeral_gb", "flavor_name", "swap_mb", "flavor_json"
+)
+_FLAVOR_FIELDS: Final = ("flavorid", "memory_mb", "vcpus", "root_gb", "ephemeral_gb", "name", "swap")
+
+
+@lru_cache(maxsize=512)
+def _flavor_thing(*columns: Any) -> Payload:
+    """Shared by all servers of a flavor."""
+    return thing("FlavorPayload", _flavor_data(*columns))
+
+
+def _flavor_data(*columns: Any) -> Payload:
     return {
-        "flavorid": columns["flavorid"],
-        "memory_mb": columns["memory_mb"],
-        "vcpus": columns["vcpus"],
-        "root_gb": columns["root_gb"],
-        "ephemeral_gb": columns["ephemeral_gb"],
-        "name": columns["flavor_name"],
-        "swap": columns["swap_mb"],
+        **dict(zip(_FLAVOR_FIELDS, columns, strict=False)),
         "rxtx_factor": 1.0,
         "vcpu_weight": 0,
         "disabled": False,
         "is_public": True,
-        "extra_specs": server.flavor.get("extra_specs", {}),
+        "extra_specs": parsed(columns[-1]).get("extra_specs", {}),
         "projects": None,
         "description": None,
     }

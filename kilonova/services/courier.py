@@ -232,7 +232,7 @@ class Courier:
                     seq=seq,
                     routing_key=each.routing_key,
                     message_id=each.message_id,
-                    body=msgspec.json.encode(each.body),
+                    body=each.encoded,
                 )
                 for each in self._depot.render(row, str(record.settings.get("format", "")))
             ]

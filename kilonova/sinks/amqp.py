@@ -24,7 +24,6 @@ from kilonova.wire.envelope import enclose
 _IN_FLIGHT: Final = 2000
 _WRITE_BYTES: Final = 65536
 _HEARTBEAT_SECONDS: Final = 60
-_END: Final = b"\xce"
 _ENVELOPED, _BARE = "messagingv2", "messaging"
 _DRIVERS: Final = (_ENVELOPED, _BARE)
 
@@ -193,6 +192,7 @@ class _Link:
         self._channel.confirm_select()
         self._exchange = _short(settings.control_exchange)
         self._properties = _properties()
+        self._methods: dict[tuple[str, bool], bytes] = {}
 
     @classmethod
     def open(cls, brokers: Sequence[Broker], settings: AmqpSettings, deadline: float) -> "_Link":
@@ -303,15 +303,22 @@ class _Link:
 
     def _frames(self, into: bytearray, key: str, body: bytes, *, is_mandatory: bool) -> None:
         """A basic.publish with its content (AMQP 0-9-1 §4.2.3, §1.8.3.7)."""
-        channel = self._channel.channel_id
-        method = b"\x00\x3c\x00\x28\x00\x00" + self._exchange + _short(key) + (b"\x01" if is_mandatory else b"\x00")
-        header = struct.pack(">HHQ", 60, 0, len(body)) + self._properties
-        for kind, payload in ((1, method), (2, header)):
-            into += struct.pack(">BHI", kind, channel, len(payload)) + payload + _END
+        into += self._method(key, is_mandatory=is_mandatory)
+        into += self._frame(2, struct.pack(">HHQ", 60, 0, len(body)) + self._properties)
         largest = self._connection.frame_max - 8
         for begin in range(0, len(body), largest):
-            piece = body[begin : begin + largest]
-            into += struct.pack(">BHI", 3, channel, len(piece)) + piece + _END
+            into += self._frame(3, body[begin : begin + largest])
+
+    def _method(self, key: str, *, is_mandatory: bool) -> bytes:
+        """The frame that says where to; there are but a few of them."""
+        made = self._methods.get((key, is_mandatory))
+        if made is None:
+            where = self._exchange + _short(key) + (b"\x01" if is_mandatory else b"\x00")
+            made = self._methods[key, is_mandatory] = self._frame(1, b"\x00\x3c\x00\x28\x00\x00" + where)
+        return made
+
+    def _frame(self, kind: int, payload: bytes) -> bytes:
+        return b"%b%b\xce" % (struct.pack(">BHI", kind, self._channel.channel_id, len(payload)), payload)
 
     def _acked(self, *told: int) -> None:
         self._settle(*told, state=1)

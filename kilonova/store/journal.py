@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from kilonova.domain.changes import Cause, Phase
 from kilonova.domain.journal import JournalRow
@@ -134,7 +134,7 @@ def list_entries(connection: Connection, *, after_seq: int, limit: int, **among:
 
 def entries_of(connection: Connection, statement: Select[Any]) -> list[JournalRow]:
     """What a selection of whole rows finds. For the store alone."""
-    return [_entry(row) for row in connection.execute(statement).mappings()]
+    return [_entry(row) for row in connection.execute(statement)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +225,8 @@ def _is_about(topic: Topic) -> ColumnElement[bool]:
     return and_(*(column == part for column, part in parts if part is not None))
 
 
-def _entry(row: Mapping[Any, Any]) -> JournalRow:
-    values: dict[str, Any] = dict(row)
+def _entry(row: Row[Any]) -> JournalRow:
+    values: dict[str, Any] = row._asdict()
     values["cause"] = Cause(values["cause"])
     values["phase"] = None if values["phase"] is None else Phase(values["phase"])
     return JournalRow(**values)
