@@ -83,7 +83,7 @@ def _row(instance: Instance) -> dict[str, Any]:
 
 
 def _announce(tx: Transaction, change: Change, instance: Instance, action_id: int | None) -> None:
-    row = _row(instance)
+    row = _told(instance)
     journal.append(
         tx,
         kind="instance",
@@ -94,14 +94,21 @@ def _announce(tx: Transaction, change: Change, instance: Instance, action_id: in
         cause=change.cause,
         request=change.request,
         occurred_at=change.occurred_at,
-        snapshot={name: value for name, value in row.items() if name not in journal.NOT_TOLD},
-        previous=None if change.before is None else _differences(_row(change.before), row),
+        snapshot=row,
+        previous=None if change.before is None else _differences(_told(change.before), row),
         facts=_facts(change, action_id),
     )
 
 
+def _told(instance: Instance) -> dict[str, Any]:
+    row = _row(instance)
+    for name in journal.NOT_TOLD:
+        del row[name]
+    return row
+
+
 def _differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in before.items() if value != after[name] and name not in journal.NOT_TOLD}
+    return {name: value for name, value in before.items() if value != after[name]}
 
 
 def _facts(change: Change, action_id: int | None) -> dict[str, Any]:

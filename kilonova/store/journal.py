@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypedDict, Unpack
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from kilonova.domain.changes import Cause, Phase
@@ -233,4 +234,4 @@ def _entry(row: Row[Any]) -> JournalRow:
 
 
 def _dumps(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    return msgspec.json.encode(document).decode()
