@@ -28,11 +28,11 @@ from kilonova.store import changes, journal, sinks
 from kilonova.store.database import Database
 from tests.backends.store.worlds import Story, kept, running
 from tests.brokers import Exchange, exchange
-from tests.chaos.feed_writer import FLAVOR
 from tests.compat.consumers import consumers_bin
 from tests.plane.house import lived_in
 from tests.plane.served import served
 
+_FLAVOR = '{"vcpus":1,"ram":512,"disk":1,"ephemeral":0,"swap":0,"original_name":"m1.tiny","extra_specs":{}}'
 _NOTIFIER = """
 import json, sys, time
 import oslo_messaging
@@ -54,7 +54,7 @@ print(len(messages) / (time.perf_counter() - began), (time.process_time() - cpu)
 
 def fill(database: Database, rows: int) -> None:
     """So many rows of servers that are stopped and started."""
-    servers = [kept(database, running(flavor_json=FLAVOR)) for _ in range(20)]
+    servers = [kept(database, running(flavor_json=_FLAVOR)) for _ in range(20)]
     turn = 0
     while journal_rows(database) < rows:
         for place, server in enumerate(servers):
@@ -129,7 +129,7 @@ def cost_of_the_journal(folder: Path, rounds: int) -> list[tuple[str, str]]:
     with_row: list[tuple[float, float]] = []
     without: list[tuple[float, float]] = []
     announce = changes._announce  # noqa: SLF001
-    server = kept(database, running(flavor_json=FLAVOR))
+    server = kept(database, running(flavor_json=_FLAVOR))
     for number in range(rounds * 2):
         changes._announce = (lambda *_: None) if number % 2 else announce  # noqa: SLF001
         operation = "start" if server.vm_state == "stopped" else "stop"
@@ -153,7 +153,7 @@ def to_a_subscriber(folder: Path, rounds: int) -> list[tuple[str, str]]:
     """From just before a change is committed until its line is read from the stream."""
     with lived_in(folder) as house, served(house) as site:
         database = house.cloud.database
-        server = kept(database, running(flavor_json=FLAVOR))
+        server = kept(database, running(flavor_json=_FLAVOR))
         sequencer = Sequencer(database, house.cloud.plane._parts.bus)  # noqa: SLF001
         while sequencer.step():
             pass

@@ -129,6 +129,7 @@ _BY_EVENT: Final[Mapping[tuple[str, Phase], _Plan]] = {
     ("compute_shelve_instance", Phase.START): ("update", "exists", "shelve.start"),
     ("compute_shelve_offload_instance", Phase.START): ("update", "shelve_offload.start"),
     ("compute_shelve_offload_instance", Phase.END): ("update", "shelve_offload.end"),
+    ("compute_unshelve_instance", Phase.START): ("unshelve.start", "update"),
     ("conductor_migrate_server", Phase.ERROR): ("update", "migrate_server"),
     ("cold_migrate", Phase.ERROR): ("update", "migrate_server"),
     ("conductor_live_migrate_instance", Phase.ERROR): ("update", "migrate_server"),

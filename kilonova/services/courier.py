@@ -25,6 +25,8 @@ from kilonova.store.sinks import Missed, SinkRecord
 
 _log = logging.getLogger(__name__)
 _MOST_ROWS: Final = 1500
+_LEAST_ROWS: Final = 20
+_MOST_AGAIN: Final = 500
 _LONGEST_BACKOFF_SECONDS: Final = 60.0
 _GAPS: Final = UUID("3d1b7a52-6f0e-5f6a-9a45-2d4c7a1be0f4")
 
@@ -75,6 +77,9 @@ class Courier:
         self._sink: Sink | None = None
         self._opened_for: tuple[str, str] | None = None
         self._is_troubled = False
+        self._rows = _MOST_ROWS
+        """How many are tried at a time: halved by each failure, so that a sink which is slow is not flooded with
+        repeats, and doubled by each success."""
 
     def step(self) -> bool:
         """Carry a batch; True if there may be more to do at once."""
@@ -149,6 +154,7 @@ class Courier:
             if trouble is not None:
                 self._note(tx, record, trouble)
         self._tell(record, trouble)
+        self._rows = min(_MOST_ROWS, self._rows * 2) if trouble is None else max(_LEAST_ROWS, self._rows // 2)
         return trouble is None
 
     def _advance(self, tx: Transaction, record: SinkRecord, load: _Load, to_seq: int, told: int) -> bool:
@@ -167,7 +173,7 @@ class Courier:
             wanted = deliveries.next_wanted(connection, self._id)
             if wanted is None:
                 return False
-            rows = journal.list_entries(connection, after_seq=wanted.after_seq, limit=_MOST_ROWS)
+            rows = journal.list_entries(connection, after_seq=wanted.after_seq, limit=_MOST_AGAIN)
         parcels = [parcel for row in rows if (row.seq or 0) <= wanted.to_seq for parcel in self._told(row, record, [])]
         began, trouble, answer = self._depot.clock(), None, "nothing is left of it"
         try:
@@ -188,10 +194,11 @@ class Courier:
 
         A row stands in the load as a whole before its first parcel is handed out.
         """
+        most = self._rows
         with self._depot.database.read() as connection:
             head = journal.head(connection)
-            rows = journal.list_entries(connection, after_seq=record.cursor_seq, limit=_MOST_ROWS)
-        is_all = len(rows) < _MOST_ROWS
+            rows = journal.list_entries(connection, after_seq=record.cursor_seq, limit=most)
+        is_all = len(rows) < most
         for row in rows:
             seq = row.seq or 0
             yield from self._mind_gap(load, sink, before=seq)

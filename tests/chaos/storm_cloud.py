@@ -33,8 +33,10 @@ ram = -1
 class StormCloud:
     """Simulated hosts; on some of them the agent dies now and then, and some verbs fail."""
 
-    def __init__(self, home: Path, *, hosts: int, seed: int, deadlines: str) -> None:
+    def __init__(self, home: Path, *, hosts: int, seed: int, deadlines: str, also: Path | None = None) -> None:
+        """``also`` are further settings, which win."""
         self.state_dir = home / "state"
+        self._also = ["--config-file", str(also)] if also else []
         self._home = home
         self._hosts = hosts
         self._base = ""
@@ -50,7 +52,7 @@ class StormCloud:
     def start(self, *, is_calm: bool = False) -> None:
         """Start it, with its troubles or calmly, and wait until it answers."""
         arguments = ["up", "--driver", "simulated", "--state-dir", str(self.state_dir), "--port", str(self._port)]
-        arguments += ["--simulate-hosts", str(self._hosts), "--config-file", str(self._settings)]
+        arguments += ["--simulate-hosts", str(self._hosts), "--config-file", str(self._settings), *self._also]
         arguments += [] if is_calm else ["--scenario", str(self._scenario)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "KILONOVA_"))}
         self._process = subprocess.Popen(

@@ -1,7 +1,7 @@
 """The feed: every change is told to every sink, in order and for certain, whatever happens to the sinks."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,15 @@ import pytest
 
 from kilonova.bootstrap import build_relay
 from kilonova.domain.model import after
+from kilonova.notifications import NotificationOptions, render
+from kilonova.services.courier import Courier, Depot
 from kilonova.services.relay import Relay
+from kilonova.sinks import Parcel, Undelivered
+from kilonova.store import journal, sinks
 from kilonova.store.forgetting import forget
+from kilonova.store.sinks import NewSink
 from tests.backends.sinks.test_file_and_webhook import SECRET, Receiver
+from tests.backends.store.worlds import changed, kept
 from tests.brokers import cable, exchange
 from tests.plane.house import House, lived_in
 
@@ -161,8 +167,6 @@ def test_rows_that_were_forgotten_before_a_sink_came_to_them_are_said_to_be_miss
 
 
 def test_a_row_that_nobody_has_words_for_keeps_nothing_back(house: House) -> None:
-    from kilonova.store import journal
-
     with house.cloud.database.transaction() as tx:
         journal.append(tx, kind="instance", key="broken", occurred_at=house.at, snapshot={}, operation="stop")
     house.boot()
@@ -170,6 +174,62 @@ def test_a_row_that_nobody_has_words_for_keeps_nothing_back(house: House) -> Non
     shown = sink(house, "file")
     assert shown["state"] == "current"
     assert shown["lag"]["rows"] == 0
+
+
+class Slow:
+    """A sink that has as many messages for certain as it takes at a time, and no more."""
+
+    keeps_log = takes_gaps = False
+    most_parcels = 10_000
+
+    def __init__(self) -> None:
+        self.takes = 0
+        self.offered: list[int] = []
+
+    def deliver(self, parcels: Iterable[Parcel], *, timeout_seconds: float) -> str:
+        count = len(list(parcels))
+        self.offered.append(count)
+        if count > self.takes:
+            raise Undelivered("slow", confirmed=0)
+        return ""
+
+    def opened(self, name: str, kind: str, settings: dict[str, Any]) -> "Slow":
+        return self
+
+    def idle(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_sink_that_is_too_slow_is_offered_less_and_then_more_again(house: House) -> None:
+    server = kept(house.cloud.database)
+    for number in range(300):
+        server = changed(house.cloud.database, server, display_name=f"web{number}")
+    while journal.sequence(house.cloud.database):
+        pass
+    slow = Slow()
+    depot = Depot(
+        database=house.cloud.database,
+        clock=lambda: house.at,
+        render=lambda row, _format: render(row, NotificationOptions(host="ctl")),
+        kinds=slow,
+        owner="test",
+    )
+    with house.cloud.database.transaction() as tx:
+        new = NewSink(name="slow", kind="file", settings={}, cursor_seq=0)
+        courier = Courier(depot, sinks.add_sink(tx, new, now=house.at).id)
+    slow.takes = 100
+    for _ in range(20):
+        house.at = after(house.at, 120)
+        courier.step()
+    assert slow.offered[0] > 500, "everything at first"
+    assert min(slow.offered) <= 100, "less and less until it gets through"
+    slow.takes = 10_000
+    act(house, "slow", {"rewind": {"to": 0}})
+    while courier.step():
+        house.at = after(house.at, 120)
+    assert max(slow.offered[-2:]) > 100, "and more again while it works"
+    assert sink(house, "slow")["cursor"] == head(house)
 
 
 def test_two_relays_at_once_tell_everything_once_and_in_order(tmp_path: Path) -> None:

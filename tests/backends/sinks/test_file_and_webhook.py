@@ -23,7 +23,10 @@ SECRET = "a-secret-of-the-tests"
 def parcels(first: int, last: int, size: int = 1) -> list[Parcel]:
     return [
         Parcel(
-            seq=n, routing_key="notifications.info", message_id=f"m{n}", body=json.dumps({"message_id": f"m{n}", "x": "x" * size}).encode()
+            seq=n,
+            routing_key="notifications.info",
+            message_id=f"m{n}",
+            body=json.dumps({"message_id": f"m{n}", "x": "x" * size}).encode(),
         )
         for n in range(first, last + 1)
     ]
@@ -36,9 +39,7 @@ def lines(*files: Path) -> list[int]:
 def test_a_file_has_a_message_a_line_and_is_its_owners_alone(tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "feed", FileSettings())
     sink.deliver(parcels(1, 2), timeout_seconds=1)
-    sink.deliver(
-        [Parcel(seq=5, routing_key="", message_id="g", body=b'{"gap":{"after":2,"to":5}}')], timeout_seconds=1
-    )
+    sink.deliver([Parcel(seq=5, routing_key="", message_id="g", body=b'{"gap":{"after":2,"to":5}}')], timeout_seconds=1)
     sink.close()
     first, _, gap = (json.loads(line) for line in sink.path.read_text().splitlines())
     assert first == {"seq": 1, "routing_key": "notifications.info", "message": {"message_id": "m1", "x": "x"}}

@@ -19,6 +19,7 @@ VALUES: Final[Mapping[str, str]] = {
     "request_spec.image.checksum, owner, created_at, ...": "Null: a server keeps of its image what it boots by.",
     "request_spec.num_instances, force_hosts, instance_group, retry": "1 and null: each server is placed by itself.",
     "ip_addresses[].device_name": "Null: the host's name of a guest's interface is not kept.",
+    "task_state of unshelve.start": "Already spawning: the host takes the server up and begins in one.",
     "args": "Of a method that failed, the server alone, with those of its columns that tell which one and how it is.",
 }
 """Fields whose values are of the right type and yet not what Nova would say."""
@@ -28,9 +29,10 @@ SEQUENCES: Final[Mapping[str, str]] = {
         "The first update comes when the order is accepted, not once a host was found; and a server goes from "
         "scheduling to spawning at once, without networking and block_device_mapping."
     ),
-    "live_migrate": "Not tried yet.",
-    "shelve": "Not tried yet.",
-    "unshelve": "Not tried yet.",
+    "live_migrate": (
+        "The update that clears the task state comes before live_migration._post.end, not before post.dest.end: a "
+        "server has its task state until all is done, and the source is tidied last."
+    ),
 }
 """By operation: where the order of its messages, or what its updates say, is not Nova's."""
 

@@ -88,6 +88,9 @@ class Life:
         self._act("confirm_resize", server, {"confirmResize": None})
         self._act("migrate", server, {"migrate": None})
         self._act("revert_resize", server, {"revertResize": None})
+        self._act("live_migrate", server, {"os-migrateLive": {"host": None, "block_migration": "auto"}})
+        self._act("shelve", server, {"shelve": None})
+        self._act("unshelve", server, {"unshelve": None})
 
     def _nouns(self) -> None:
         key = {"keypair": {"name": "key", "public_key": KEY}}

@@ -82,6 +82,15 @@ def test_an_operation_is_told_in_the_order_of_a_real_nova(life: Life, name: str)
         assert ours == golden
 
 
+def test_a_live_migration_is_told_by_the_hosts_that_take_part(life: Life) -> None:
+    told = {each.event_type: each.publisher_id for each in _versioned(life.heard("live_migrate"))}
+    source, there = (told[f"instance.live_migration_{part}.start"] for part in ("post", "pre"))
+    assert source != there
+    assert {source.partition(":")[2], there.partition(":")[2]} <= life.hosts.keys() - {life.options.host}
+    assert told["instance.live_migration_post.end"] == source
+    assert told["instance.live_migration_post_dest.start"] == told["instance.live_migration_post_dest.end"] == there
+
+
 def _is_versioned(heard: Heard) -> bool:
     return ":" in heard.publisher_id
 
