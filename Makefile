@@ -11,7 +11,7 @@ export PYTHON
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up venv venv-dev install test test-fast lint format docs lock image-mini clean
+.PHONY: help up venv venv-dev install test test-fast lint format docs lock virt image-mini clean
 
 help:  ## list what can be made
 	@echo "Kilonova: a compute cloud whose state you can always see."
@@ -19,7 +19,7 @@ help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "Variables: DRIVER=auto|qemu|simulated  STATE_DIR=directory  PORT=number  PYTHON=python3  (make up)  OUT=directory  (make image-mini)"
+	@echo "Variables: DRIVER=auto|qemu|libvirt|simulated  STATE_DIR=directory  PORT=number  PYTHON=python3  (make up)  OUT=directory  (make image-mini)"
 
 up: venv  ## start a cloud on this machine: one process, real virtual machines
 	@sh scripts/ensure_qemu.sh "$(or $(DRIVER),auto)"
@@ -55,6 +55,9 @@ docs: venv-dev  ## write the generated reference pages anew
 
 lock: venv-dev  ## choose the newest versions and write requirements/*.txt anew
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/lock.sh
+
+virt: venv  ## install and start libvirt, for the driver of that name
+	@sh scripts/ensure_virt.sh
 
 image-mini: venv  ## build the small Linux guest image
 	@$(BIN)/python -m kilonova.images.guests.mini --out $(OUT)
