@@ -195,7 +195,9 @@ def application(cloud: Cloud, *, base: str | None = None) -> Application:
             "/compute": ComputeApi(cloud.plane, cloud.identity, policy=cloud.policy, threads=threads, max_body=largest),
             "/identity": identity_app(cloud.identity, catalog=Catalog()),
             "/image": image_app(cloud.images, identity=cloud.identity),
-            "/network": network_app(flat, servers=StoredPlugs(cloud.database), identity=cloud.identity),
+            "/network": network_app(
+                flat, servers=StoredPlugs(cloud.database), ports=cloud.plane.ports, identity=cloud.identity
+            ),
             "/state": state,
             "/healthz": state,
             "/readyz": state,

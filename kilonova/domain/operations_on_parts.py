@@ -67,7 +67,9 @@ PARTS: Final = (
         events=("compute_attach_interface",),
         notifies="interface_attach",
         driver="attach_interface",
+        keeps=("port_id", "is_given", "fixed_ip", "tag"),
         status=200,
+        is_ready=True,
     ),
     Operation(
         name="detach_interface",
@@ -77,6 +79,8 @@ PARTS: Final = (
         events=("compute_detach_interface",),
         notifies="interface_detach",
         driver="detach_interface",
+        keeps=("port_id",),
+        is_ready=True,
     ),
     Operation(
         name="attach_share",

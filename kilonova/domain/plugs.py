@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from kilonova.domain.model import Instant
 
@@ -10,7 +11,8 @@ from kilonova.domain.model import Instant
 class PluggedServer:
     """A living server that has NICs, with as much of it as its ports show.
 
-    ``nics_json`` has a NIC each: ``label``, ``mac``, ``address``. ``host`` is None while no host was chosen.
+    ``nics_json`` has a NIC each: ``label``, ``mac``, ``address``, mostly ``port_id``.
+    ``host`` is None while no host was chosen.
     """
 
     uuid: str
@@ -22,6 +24,6 @@ class PluggedServer:
     updated_at: Instant | None
 
     @property
-    def nics(self) -> list[dict[str, str]]:
+    def nics(self) -> list[dict[str, Any]]:
         """The NICs that have an address, in their order."""
         return [nic for nic in json.loads(self.nics_json) if "address" in nic]

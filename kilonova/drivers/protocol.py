@@ -338,6 +338,17 @@ MOVES: Final = frozenset({"prepare_move", "migrate_out", "take_in", "drop_moved"
 
 
 @runtime_checkable
+class CanPlug(Protocol):
+    """Changes which network cards a guest has, whether it runs or not; a later definition of it has them anyway."""
+
+    def plug(self, uuid: str, nic: Nic) -> None:
+        """Put the card in; one that is in already is left alone."""
+
+    def unplug(self, uuid: str, mac: str) -> None:
+        """Take the card with this MAC out, if it is in."""
+
+
+@runtime_checkable
 class CanInterrupt(Protocol):
     """Strikes a guest with an interrupt that it cannot ignore; what its kernel does then is its own affair."""
 

@@ -1,10 +1,12 @@
 """The built-in network: one flat IPv4 range, in which a server's address follows from its number.
 
-There is nothing to allocate and nothing to leak: server number n has the n-th address of the range, and the range
-is large enough that two living servers share one only after it went around.
+For a server that is plugged in once, by nobody's choice, there is nothing to allocate and nothing to leak: server
+number n has the n-th address of the range, and the range is large enough that two living servers share one only after
+it went around. Whatever else is plugged in has a port of its own, which gets what is free.
 """
 
-from ipaddress import IPv4Network
+from collections.abc import Collection
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -57,6 +59,35 @@ class FlatNetwork:
         usable = self._range.num_addresses - _RESERVED - 1
         return str(self._range[_RESERVED + number % usable])
 
+    def has(self, address: str) -> bool:
+        """Whether a server could have this address: it is spelled as one, and in the pool."""
+        try:
+            wanted = IPv4Address(address)
+        except AddressValueError:
+            return False
+        first, last = self.pool
+        return IPv4Address(first) <= wanted <= IPv4Address(last)
+
+    def free_address(self, port_id: str, taken: Collection[str]) -> str | None:
+        """An address for a port of this id that is not taken, the same each time as long as it is free; None if none.
+
+        From the upper half of the range: numbers come there last.
+        """
+        usable = self._range.num_addresses - _RESERVED - 1
+        half = usable // 2
+        start = _number_of(port_id) % (usable - half)
+        for step in range(usable):
+            address = str(self._range[_RESERVED + (half + start + step) % usable])
+            if address not in taken:
+                return address
+        return None
+
+    @staticmethod
+    def port_mac(port_id: str, attempt: int) -> str:
+        """A MAC address for a port of this id, another one at each attempt; far from those of numbers."""
+        tail = 0x800000 | (_number_of(f"{port_id}:{attempt}" if attempt else port_id) % 0x800000)
+        return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in tail.to_bytes(3, "big"))
+
     @staticmethod
     def mac(number: int) -> str:
         """The MAC address of server number ``number``, in OpenStack's own range ``fa:16:3e``."""
@@ -66,3 +97,8 @@ class FlatNetwork:
     def port_id(server_id: str, index: int) -> str:
         """The id of a server's port, by the server's UUID and the place of its NIC among its NICs (from 0)."""
         return stable_id("port", server_id, str(index))
+
+
+def _number_of(text: str) -> int:
+    """The same number for the same text, everywhere."""
+    return uuid5(NAMESPACE_URL, text).int

@@ -1,5 +1,6 @@
-"""Neutron v2.0 over HTTP, to be read only: as far as clients need it to boot and to show servers."""
+"""Neutron v2.0 over HTTP, as far as clients need it to boot, to plug and to show servers: only ports are made."""
 
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,17 +24,22 @@ from kilonova.domain.errors import (
     KilonovaError,
     NotFound,
     NotSupported,
+    TooLarge,
     Unauthenticated,
     Unavailable,
 )
 from kilonova.network.embedded import FlatNetwork
 from kilonova.network.question import answered, only
-from kilonova.network.seam import Authenticates, PluggedServers, Viewer
+from kilonova.network.seam import Authenticates, KeptPorts, PluggedServers, Viewer
 from kilonova.network.stand_in import NOUNS, StandIn, key_of
 from kilonova.network.views import LIMITS, versions_view
+from kilonova.network.wishes import body_of, check_names
 
 _THREADS: Final = 8
 """Threads of its own: many who ask for ports do not take those of the other APIs."""
+
+_MOST_BYTES: Final = 64 * 1024
+"""Of a body: a port has a few lines."""
 
 _LOG: Final = logging.getLogger(__name__)
 _HOST: Final = re.compile(r"^[A-Za-z0-9._\-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
@@ -44,6 +50,7 @@ _STATUS: Final[Mapping[type[KilonovaError], tuple[HTTPStatus, str]]] = {
     NotFound: (HTTPStatus.NOT_FOUND, "HTTPNotFound"),
     Conflict: (HTTPStatus.CONFLICT, "Conflict"),
     NotSupported: (HTTPStatus.NOT_IMPLEMENTED, "NotSupported"),
+    TooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestTooLarge"),
     Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable"),
 }
 
@@ -55,6 +62,8 @@ class _Call:
     request: Request
     stand_in: StandIn
     viewer: Viewer
+    body: bytes | None
+    """None where it is too large."""
 
     @property
     def collection(self) -> str:
@@ -65,6 +74,16 @@ class _Call:
         return str(self.request.path_params["id"])
 
     @property
+    def port(self) -> Mapping[str, Any]:
+        """The port in the body. Invalid, and TooLarge."""
+        if self.body is None:
+            raise TooLarge("Request is too large.")
+        try:
+            return body_of(json.loads(self.body))
+        except (ValueError, RecursionError) as error:
+            raise Invalid("The server could not comply with the request since it is malformed.") from error
+
+    @property
     def query(self) -> list[tuple[str, str]]:
         return self.request.query_params.multi_items()
 
@@ -72,13 +91,16 @@ class _Call:
 _Reply = Callable[[_Call], Response]
 
 
-def network_app(network: FlatNetwork, *, servers: PluggedServers, identity: Authenticates) -> Starlette:
+def network_app(
+    network: FlatNetwork, *, servers: PluggedServers, ports: KeptPorts, identity: Authenticates
+) -> Starlette:
     """The service as an ASGI application, to be mounted at ``/network``."""
-    stand_in, threads = StandIn(network, servers), CapacityLimiter(_THREADS)
+    stand_in, threads = StandIn(network, servers, ports), CapacityLimiter(_THREADS)
 
     def endpoint(reply: _Reply) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
-            return await to_thread.run_sync(_answer, reply, request, stand_in, identity, limiter=threads)
+            read = await _body(request)
+            return await to_thread.run_sync(_answer, reply, request, read, stand_in, identity, limiter=threads)
 
         return respond
 
@@ -98,12 +120,25 @@ class _Mounted(Starlette):
         await super().__call__(scope, receive, send)
 
 
-def _answer(reply: _Reply, request: Request, stand_in: StandIn, identity: Authenticates) -> Response:
+async def _body(request: Request) -> bytes | None:
+    """What was sent with a request, None where that is too much."""
+    found = b""
+    async for part in request.stream():
+        found += part
+        if len(found) > _MOST_BYTES:
+            return None
+    return found
+
+
+def _answer(
+    reply: _Reply, request: Request, body: bytes | None, stand_in: StandIn, identity: Authenticates
+) -> Response:
     try:
         token = request.headers.get("x-auth-token")
         if not token:
             raise Unauthenticated("Authentication required")
-        call = _Call(request=request, stand_in=stand_in, viewer=identity.authenticate(token))
+        viewer = identity.authenticate(token)
+        call = _Call(request=request, stand_in=stand_in, viewer=viewer, body=body)
         return _framed(reply(call))
     except KilonovaError as error:
         return _framed(_refusal(error, request))
@@ -139,7 +174,21 @@ def _write(call: _Call) -> Response:
     """What would change something: refused in a sentence, and what is not there is not there."""
     if call.collection not in {*NOUNS, "quotas"}:
         raise NotFound("The resource could not be found.")
-    raise NotSupported("The built-in network cannot be changed: there is one network, and servers are plugged into it.")
+    raise NotSupported("The built-in network has one network; ports alone can be made and deleted.")
+
+
+def _make_port(call: _Call) -> Response:
+    return JSONResponse({"port": call.stand_in.make_port(call.viewer, call.port)}, status_code=201)
+
+
+def _change_port(call: _Call) -> Response:
+    check_names(call.port)
+    return JSONResponse({"port": call.stand_in.change_port(call.id, call.viewer, call.port)})
+
+
+def _delete_port(call: _Call) -> Response:
+    call.stand_in.delete_port(call.id, call.viewer)
+    return Response(status_code=204)
 
 
 def _delete_group(call: _Call) -> Response:
@@ -207,6 +256,9 @@ _ROUTES: Final[tuple[tuple[list[str], str, _Reply], ...]] = (
     (["GET"], "/v2.0/{collection}", _list),
     (["GET"], "/v2.0/{collection}/{id}", _show),
     (["DELETE"], "/v2.0/security-groups/{id}", _delete_group),
+    (["POST"], "/v2.0/ports", _make_port),
+    (["PUT"], "/v2.0/ports/{id}", _change_port),
+    (["DELETE"], "/v2.0/ports/{id}", _delete_port),
     (["POST"], "/v2.0/{collection}", _write),
     (["PUT", "DELETE"], "/v2.0/{collection}/{id}", _write),
     (["PUT", "POST", "DELETE"], "/v2.0/{collection}/{id}/{rest:path}", _write),

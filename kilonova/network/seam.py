@@ -1,9 +1,13 @@
-"""The seams of the network service: who asks, and which servers are plugged in; ``bootstrap`` binds both."""
+"""The seams of the network service: who asks, which servers are plugged in, and what ports have a record.
+
+``bootstrap`` binds all three.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from kilonova.domain.plugs import PluggedServer
+from kilonova.domain.ports import Port, Wish
 
 
 class Viewer(Protocol):
@@ -33,4 +37,24 @@ class PluggedServers(Protocol):
 
     def list_plugged(self, project_id: str | None = None, device_id: str | None = None) -> Sequence[PluggedServer]:
         """Living servers with NICs, oldest first; of one project, and one server alone, where those are given."""
+        ...
+
+
+class KeptPorts(Protocol):
+    """The ports that have a record: made by hand, or with an address that does not follow from a server's number."""
+
+    def list_ports(self, project_id: str | None = None) -> Sequence[Port]:
+        """Those of a project, or of all; oldest first."""
+        ...
+
+    def make(self, wish: Wish) -> Port:
+        """Make one by hand. Invalid for an address outside of the network, Conflict for one that is taken."""
+        ...
+
+    def rename(self, port_id: str, project_id: str | None, *, name: str | None, description: str | None) -> None:
+        """Call it otherwise; None leaves what it is, and any project's is meant without ``project_id``. NotFound."""
+        ...
+
+    def remove(self, port_id: str, project_id: str | None) -> None:
+        """Give it up. NotFound, and Conflict while a server is plugged in."""
         ...

@@ -1,14 +1,15 @@
-"""What of Neutron can be read: everything is derived from the built-in network and from servers' own records."""
+"""What of Neutron there is: derived from the built-in network and from servers' own records, and ports made by hand."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from kilonova.domain.errors import Conflict, Forbidden, NotFound
+from kilonova.domain.errors import Conflict, Forbidden, NotFound, NotSupported
 from kilonova.network import views
 from kilonova.network.embedded import FlatNetwork
 from kilonova.network.question import View
-from kilonova.network.seam import PluggedServers, Viewer
+from kilonova.network.seam import KeptPorts, PluggedServers, Viewer
+from kilonova.network.wishes import wish_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,10 @@ class Noun:
 class StandIn:
     """Answers for the one network there is. Blocking and safe to share between threads."""
 
-    def __init__(self, network: FlatNetwork, servers: PluggedServers) -> None:
+    def __init__(self, network: FlatNetwork, servers: PluggedServers, kept: KeptPorts) -> None:
         self.network = network
         self._servers = servers
+        self._kept = kept
 
     def list_all(self, collection: str, viewer: Viewer, asked: Mapping[str, str]) -> Sequence[View]:
         """All of a collection (by its name in the path) that the viewer may see.
@@ -56,8 +58,7 @@ class StandIn:
         """What a project may have and has. Forbidden to ask for others than one's own."""
         if not viewer.is_admin and project_id != viewer.project_id:
             raise Forbidden("Only an administrator may ask for another project's limits.")
-        ports = sum(len(server.nics) for server in self._servers.list_plugged(project_id))
-        return views.usage_view(ports)
+        return views.usage_view(sum(port.is_kept for port in self._kept.list_ports(project_id)))
 
     def networks(self, _viewer: Viewer, _asked: Mapping[str, str]) -> list[View]:
         """The one network, for everybody."""
@@ -81,8 +82,40 @@ class StandIn:
         project_id = wanted if viewer.is_admin else viewer.project_id
         if project_id is None and not viewer.is_admin:
             return []
+        kept = {port.id: port for port in self._kept.list_ports(project_id)}
         servers = self._servers.list_plugged(project_id, asked.get("device_id"))
-        return [view for server in servers for view in views.port_views(server, self.network)]
+        plugged = [view for server in servers for view in views.port_views(server, self.network, kept)]
+        seen = {view["id"] for view in plugged}
+        spare = [port for port in kept.values() if port.id not in seen and port.device_id is None]
+        return plugged + [views.spare_port_view(port, self.network) for port in spare]
+
+    def make_port(self, viewer: Viewer, asked: Mapping[str, Any]) -> View:
+        """A port that a server can be plugged into later. Forbidden for another project, unless by an administrator."""
+        project_id = asked.get("project_id") or asked.get("tenant_id") or viewer.project_id
+        if project_id is None or (project_id != viewer.project_id and not viewer.is_admin):
+            raise Forbidden("rule:create_port is disallowed by policy")
+        return views.spare_port_view(self._kept.make(wish_of(asked, project_id, self.network)), self.network)
+
+    def change_port(self, wanted: str, viewer: Viewer, asked: Mapping[str, Any]) -> View:
+        """Call a port otherwise. NotSupported for all else, and for a port that only follows from its server."""
+        self._check_kept(wanted, viewer)
+        self._kept.rename(wanted, None, name=asked.get("name"), description=asked.get("description"))
+        return self.get_one("ports", wanted, viewer)
+
+    def delete_port(self, wanted: str, viewer: Viewer) -> None:
+        """Give a port up. Conflict while a server is plugged in."""
+        view = self.get_one("ports", wanted, viewer)
+        if view["device_id"]:
+            raise Conflict(
+                f"Unable to complete operation on port {wanted} for network {self.network.id}. "
+                f"Port already has an attached device {view['device_id']}."
+            )
+        self._kept.remove(wanted, None)
+
+    def _check_kept(self, wanted: str, viewer: Viewer) -> None:
+        self.get_one("ports", wanted, viewer)
+        if wanted not in {port.id for port in self._kept.list_ports()}:
+            raise NotSupported("A port that follows from its server has nothing of its own that could be changed.")
 
     def groups(self, viewer: Viewer, asked: Mapping[str, str]) -> list[View]:
         """The viewer's project's group; to an administrator that of the project that is asked for."""

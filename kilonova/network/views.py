@@ -1,8 +1,10 @@
 """What there is, as Neutron v2.0 shows it: one network with one subnet, a port a NIC, a security group a project."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from kilonova.domain.plugs import PluggedServer
+from kilonova.domain.ports import Port
 from kilonova.network.embedded import FlatNetwork, stable_id
 from kilonova.wire.times import zulu
 
@@ -27,14 +29,14 @@ LIMITS: Final = {
     "network": 0,
     "subnet": 0,
     "subnetpool": 0,
-    "port": -1,
+    "port": 500,
     "router": 0,
     "floatingip": 0,
     "security_group": 1,
     "security_group_rule": 4,
     "rbac_policy": 0,
 }
-"""What a project may have: ports as many as its servers have NICs, and of all else no more than there is."""
+"""What a project may have: ports made by hand, besides those of its servers, and of all else no more than there is."""
 
 
 def network_view(network: FlatNetwork) -> dict[str, Any]:
@@ -87,36 +89,74 @@ def subnet_view(network: FlatNetwork) -> dict[str, Any]:
     }
 
 
-def port_views(server: PluggedServer, network: FlatNetwork) -> list[dict[str, Any]]:
-    """The ports of a server, one a NIC."""
-    return [_port_view(server, network, index, nic) for index, nic in enumerate(server.nics)]
+def port_views(server: PluggedServer, network: FlatNetwork, kept: Mapping[str, Port]) -> list[dict[str, Any]]:
+    """The ports of a server, one a NIC; those that have a record are in ``kept``, by their ids."""
+    views = []
+    for index, nic in enumerate(server.nics):
+        port_id = nic.get("port_id") or network.port_id(server.uuid, index)
+        views.append(_plugged_view(server, network, kept.get(port_id) or _following(server, port_id, nic), nic))
+    return views
 
 
-def _port_view(server: PluggedServer, network: FlatNetwork, index: int, nic: dict[str, str]) -> dict[str, Any]:
+def spare_port_view(port: Port, network: FlatNetwork) -> dict[str, Any]:
+    """A port that nothing is plugged into."""
     return {
-        "id": network.port_id(server.uuid, index),
-        "name": "",
-        **_owned(server.project_id),
-        "network_id": network.id,
-        "mac_address": nic["mac"],
-        "fixed_ips": [{"subnet_id": network.subnet_id, "ip_address": nic["address"]}],
+        **_port_view(port, network),
+        "device_id": "",
+        "device_owner": "",
+        "status": "DOWN",
+        "binding:host_id": "",
+        "binding:vif_type": "unbound",
+    }
+
+
+def _following(server: PluggedServer, port_id: str, nic: Mapping[str, Any]) -> Port:
+    """The port that is there because its server is."""
+    return Port(
+        id=port_id,
+        project_id=server.project_id,
+        name="",
+        description="",
+        mac=nic["mac"],
+        address=nic["address"],
+        device_id=server.uuid,
+        is_kept=False,
+        created_at=server.created_at,
+        updated_at=server.updated_at,
+    )
+
+
+def _plugged_view(server: PluggedServer, network: FlatNetwork, port: Port, nic: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **_port_view(port, network),
         "device_id": server.uuid,
         "device_owner": f"compute:{server.availability_zone or 'nova'}",
-        "status": "ACTIVE",
-        "admin_state_up": True,
-        "binding:vnic_type": "normal",
+        "status": "DOWN" if nic.get("is_coming") else "ACTIVE",
         "binding:host_id": server.host or "",
         "binding:vif_type": "other",
+    }
+
+
+def _port_view(port: Port, network: FlatNetwork) -> dict[str, Any]:
+    return {
+        "id": port.id,
+        "name": port.name,
+        **_owned(port.project_id),
+        "network_id": network.id,
+        "mac_address": port.mac,
+        "fixed_ips": [{"subnet_id": network.subnet_id, "ip_address": port.address}],
+        "admin_state_up": True,
+        "binding:vnic_type": "normal",
         "binding:vif_details": {},
         "binding:profile": {},
         "port_security_enabled": False,
-        "security_groups": [group_id(server.project_id)],
+        "security_groups": [group_id(port.project_id)],
         "allowed_address_pairs": [],
         "extra_dhcp_opts": [],
-        "description": "",
+        "description": port.description,
         "tags": [],
-        "created_at": zulu(server.created_at),
-        "updated_at": zulu(server.updated_at or server.created_at),
+        "created_at": zulu(port.created_at),
+        "updated_at": zulu(port.updated_at or port.created_at),
         "revision_number": 1,
     }
 
@@ -175,7 +215,7 @@ def extension_views() -> list[dict[str, Any]]:
 
 
 def usage_view(ports: int) -> dict[str, dict[str, int]]:
-    """What a project with so many ports may have and has."""
+    """What a project with so many ports made by hand may have and has."""
     used = {"port": ports, "security_group": 1, "security_group_rule": 4}
     return {name: {"limit": limit, "used": used.get(name, 0), "reserved": 0} for name, limit in LIMITS.items()}
 

@@ -67,9 +67,10 @@ class Server:
 
     @cached_property
     def nics(self) -> list[dict[str, Any]]:
-        """Where it is plugged in; none before it has addresses."""
+        """Where it is plugged in; none before it has addresses, and not what its host is still to plug in."""
         nics = parsed(self.columns.get("nics_json") or "[]")
-        return [nic for nic in nics if nic.get("address")] if parsed(self["addresses_json"]) else []
+        settled = [nic for nic in nics if nic.get("address") and not nic.get("is_coming")]
+        return settled if parsed(self["addresses_json"]) else []
 
     @cached_property
     def changed(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from kilonova.domain.operations import get_operation
 from kilonova.domain.states import PowerState, TaskState
 from kilonova.domain.transitions import failed, finished, unchanged
 from kilonova.services.door import Failure
+from kilonova.services.nics import settled
 from kilonova.services.placing import request_of
 from kilonova.store import changes, fleet, ledger
 from kilonova.store.database import Transaction
@@ -55,6 +56,7 @@ def close_with_failure(
     lost = failed(operation, instance, now=now, power=power)
     if is_unable and not is_build:
         lost = unchanged(instance, now=now)
+    lost = settled(operation.name, lost, action.parameters, Phase.ERROR)
     lost = lost._replace(task_state=awaited(tx, action, instance))
     is_homeless = is_build and (failure.is_cleared or instance.host is None)
     if is_homeless:

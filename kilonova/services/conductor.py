@@ -24,7 +24,7 @@ from kilonova.services.door import Failure, HostReport, Observation, PhaseReport
 from kilonova.services.heartbeat import Beats
 from kilonova.services.live_moves import LiveMoves
 from kilonova.services.moves import Moves
-from kilonova.services.nics import shown
+from kilonova.services.nics import settled
 from kilonova.services.observing import Observer
 from kilonova.services.placing import Placer, request_of
 from kilonova.services.settings import SchedulerSettings, ServiceSettings
@@ -169,9 +169,7 @@ class Conductor:
 
     def _ended(self, report: PhaseReport, action: InstanceAction, instance: Instance) -> None:
         now, operation = self._clock(), get_operation(action.operation)
-        done = finished(operation, instance, now=now)
-        if operation.name == "create":
-            done = done._replace(addresses_json=shown(instance))
+        done = settled(operation.name, finished(operation, instance, now=now), action.parameters, Phase.END)
         with self._database.transaction() as tx:
             done = done._replace(task_state=None if done.is_deleted else awaited(tx, action, instance))
             changes.save(tx, _change(report, action, instance, done, now=now))

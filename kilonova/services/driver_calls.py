@@ -19,6 +19,7 @@ from kilonova.drivers.protocol import (
     CanInterrupt,
     CanLiveMigrate,
     CanMove,
+    CanPlug,
     CanRescue,
     CanSetPassword,
     CanSnapshot,
@@ -31,6 +32,7 @@ from kilonova.drivers.protocol import (
     Tell,
 )
 from kilonova.services.door import Work
+from kilonova.services.nics import port_id_of
 from kilonova.services.safe import Safe
 from kilonova.services.settings import ServiceSettings
 from kilonova.services.snapshots import ImageKeeper, Snapshots, facts_of
@@ -46,6 +48,8 @@ _ABILITIES: Final[Mapping[str, type]] = {
     **dict.fromkeys(MOVES, CanMove),
     **dict.fromkeys((*LIVE_MOVES, "abort_live_migration", "force_complete_live_migration"), CanLiveMigrate),
     "inject_nmi": CanInterrupt,
+    "attach_interface": CanPlug,
+    "detach_interface": CanPlug,
     "shelve": CanSnapshot,
 }
 """What a driver must be for a verb that not every driver has."""
@@ -152,6 +156,9 @@ class DriverCalls:
             found |= self._live_moves(driver, work, tell)
         if isinstance(driver, CanInterrupt):
             found["inject_nmi"] = lambda: driver.inject_nmi(uuid)
+        if isinstance(driver, CanPlug):
+            found["attach_interface"] = lambda: driver.plug(uuid, _nic(_asked_for(work)))
+            found["detach_interface"] = lambda: driver.unplug(uuid, _asked_for(work)["mac"])
         return found
 
     def _moves(self, driver: CanMove, work: Work, patience: float) -> Mapping[str, Callable[[], Result]]:
@@ -280,6 +287,15 @@ class DriverCalls:
             sha512=facts["os_hash_value"],
             fetch=fetch,
         )
+
+
+def _asked_for(work: Work) -> Mapping[str, Any]:
+    """The NIC that an operation is about."""
+    instance, wanted = work.instance, work.parameters["port_id"]
+    for place, nic in enumerate(instance.nics):
+        if port_id_of(instance, place) == wanted:
+            return nic
+    raise GuestFailure(FaultCause.DRIVER_ERROR, f"port {wanted} is not the server's any more")
 
 
 def _nic(nic: Mapping[str, Any]) -> Nic:

@@ -210,15 +210,7 @@ def _draft(order: ServerOrder, flavor: Flavor, image: Image, *, now: Instant) ->
         access_ip_v4=order.access_ip_v4,
         access_ip_v6=order.access_ip_v6,
         hints_json=_json(order.hints),
-        nics_json=_json(_nics(order.networks)),
     )
-
-
-def _nics(networks: str | tuple[Mapping[str, Any], ...]) -> list[dict[str, str]]:
-    """The NICs that are to be plugged in, with the tag of each that has one."""
-    if isinstance(networks, str):
-        return [] if networks == "none" else [{}]
-    return [{"tag": network["tag"]} if network.get("tag") else {} for network in networks]
 
 
 def image_facts(image: Image) -> str:

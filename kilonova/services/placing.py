@@ -18,7 +18,7 @@ from kilonova.domain.transitions import failed
 from kilonova.domain.workflows import WORKFLOWS
 from kilonova.network.embedded import FlatNetwork
 from kilonova.services.choosing import Chooser
-from kilonova.services.nics import plugged
+from kilonova.services.ports import Ports
 from kilonova.services.settings import ServiceSettings
 from kilonova.store import changes, decisions, fleet, instances, ledger, server_groups
 from kilonova.store.database import Connection, Database
@@ -46,7 +46,8 @@ class Placer:
         self._clock = clock
         self._settings = settings
         self.chooser = Chooser(clock, settings=settings, rules=rules)
-        self._network = FlatNetwork(label=settings.network_label, cidr=settings.network_cidr)
+        network = FlatNetwork(label=settings.network_label, cidr=settings.network_cidr)
+        self._ports = Ports(database, clock, network)
 
     def step(self) -> bool:
         """Place what waits for a host; True if that got on. One that cannot be handled keeps none of the others."""
@@ -162,7 +163,6 @@ class Placer:
             host=weighed.host,
             node=weighed.node,
             task_state=TaskState.SPAWNING,
-            nics_json=plugged(instance, self._network),
             updated_at=now,
         )
         try:
@@ -172,6 +172,7 @@ class Placer:
                 if company is not None and company.refusal(weighed.host):
                     raise _Refused
                 # The instance before its claim, as everywhere: one order of locks.
+                placed = self._ports.place(tx, placed)
                 changes.save(tx, _step(action, instance, placed, now))
                 if not fleet.claim(tx, node_uuid=weighed.node_uuid, instance=placed):
                     raise _Refused

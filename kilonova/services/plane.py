@@ -16,6 +16,7 @@ from kilonova.domain.images import Image
 from kilonova.domain.model import Clock, Instance, Instant, Request
 from kilonova.domain.operations import Operation, get_operation
 from kilonova.identity.caller import Caller
+from kilonova.network.embedded import FlatNetwork
 from kilonova.services.audience import Audience
 from kilonova.services.caching import ImageCaching
 from kilonova.services.choosing import Chooser
@@ -33,6 +34,7 @@ from kilonova.services.leftovers import Leftovers, Shelf
 from kilonova.services.liveness import is_host_up
 from kilonova.services.loop import Loop, Rota
 from kilonova.services.monitor import Around, Monitor
+from kilonova.services.ports import Ports
 from kilonova.services.preparing import HostFacts, Preparation
 from kilonova.services.relay import Relay
 from kilonova.services.safe import Safe
@@ -95,6 +97,8 @@ class Plane:
         self.feed = parts.feed
         self.relay = parts.relay
         self._agents = {agent.host: agent for agent in parts.agents}
+        network = FlatNetwork(label=parts.settings.network_label, cidr=parts.settings.network_cidr)
+        self.ports = Ports(parts.database, parts.clock, network)
         self._servers = Servers(
             parts.database,
             parts.bus,
@@ -103,6 +107,7 @@ class Plane:
                 parts.database,
                 parts.images,
                 parts.safe,
+                ports=self.ports,
                 hosts=HostFacts(
                     is_able=self._is_able,
                     is_up=self._is_up,

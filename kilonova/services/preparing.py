@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import Invalid, KilonovaError, NotSupported
 from kilonova.domain.images import Image, ImageStatus
 from kilonova.domain.model import Instance
@@ -17,6 +18,7 @@ from kilonova.domain.operations import Operation
 from kilonova.domain.snapshots import BACKUP, SNAPSHOT, ImageOrder, Wanted, order_of
 from kilonova.services import asked_moves, asked_shelving
 from kilonova.services.orders import check_fit, image_facts
+from kilonova.services.ports import Ports
 from kilonova.services.safe import Safe
 from kilonova.services.shelving import find_shelved_image
 from kilonova.services.workflow import Workflows
@@ -51,6 +53,8 @@ class ImageTaker(ImageFinder, Protocol):
 _UNABLE: Final[Mapping[str, tuple[type[KilonovaError], str]]] = {
     "change_password": (NotSupported, "Unable to set password on instance"),
     "trigger_crash_dump": (Invalid, "Triggering crash dump is not supported."),
+    "attach_interface": (Invalid, "Attaching interfaces is not supported for instance {uuid}."),
+    "detach_interface": (NotSupported, "The requested functionality is not supported."),
 }
 """Nova's answers where it has its own (contract §6.6.2)."""
 
@@ -98,12 +102,14 @@ class Preparation:
         images: ImageTaker,
         safe: Safe,
         *,
+        ports: Ports,
         hosts: HostFacts = _NOTHING_KNOWN,
         workflows: Workflows | None = None,
     ) -> None:
         """Without ``workflows`` no operation of several steps can be begun."""
         self._database = database
         self.images = images
+        self.ports = ports
         self._safe = safe
         self._hosts = hosts
         self._workflows = workflows
@@ -120,6 +126,16 @@ class Preparation:
             "live_migrate": self._live_migrate,
             "evacuate": self._evacuate,
         }
+
+    def reserve(self, tx: Transaction, change: Change) -> Change:
+        """The change with what it takes of things that there are only so many of, in the transaction that saves it."""
+        if (
+            change.phase is not Phase.ACCEPTED
+            or change.operation is None
+            or change.operation.name != "attach_interface"
+        ):
+            return change
+        return self.ports.plug(tx, change, json.loads(change.parameters_json))
 
     def open(self, tx: Transaction, operation: Operation, saved: Saved) -> None:
         """Send an operation that was accepted in this transaction on its way, where it has several steps."""
@@ -138,7 +154,7 @@ class Preparation:
         if instance.host is not None and not self._hosts.is_able(instance.host, operation):
             otherwise = NotSupported, f"The server's host cannot do '{operation.quoted}'."
             kind, text = _UNABLE.get(operation.name, otherwise)
-            raise kind(text)
+            raise kind(text.format(uuid=instance.uuid))
         way = self._ways.get(operation.name)
         return (instance, asked) if way is None else way(instance, asked)
 

@@ -208,10 +208,16 @@ class Servers:
         check_disks(order.disks, flavor)
         count = self._affordable(tx, order, flavor)
         drafts = drafts_of(order, flavor, image, count=count, now=self._clock())
-        made = [self._open(tx, request, draft, key_data) for draft in drafts]
+        made = [self._open(tx, request, self._plugged(tx, order, draft), key_data) for draft in drafts]
         self._join_group(tx, request, order, made)
         tx.after_commit(lambda: self._bus.prod(CONDUCTOR))
         return made[0]
+
+    def _plugged(self, tx: Transaction, order: ServerOrder, draft: Draft) -> Draft:
+        try:
+            return replace(draft, instance=self._preparation.ports.plug_new(tx, draft.instance, order.networks))
+        except NotFound as error:
+            raise Invalid(error.message) from error
 
     def _affordable(self, tx: Transaction, order: ServerOrder, flavor: Flavor) -> int:
         limits = self._limits(tx, order)
@@ -335,7 +341,7 @@ class Servers:
         def work(tx: Transaction) -> Instance:
             if change.phase is Phase.ACCEPTED and change.operation is not None and change.operation.name == "restore":
                 self._check_room(tx, change.after)
-            saved = changes.save(tx, change)
+            saved = changes.save(tx, self._preparation.reserve(tx, change))
             if change.phase is Phase.ACCEPTED and change.operation:
                 self._check_growth(tx, change)
                 self._preparation.open(tx, change.operation, saved)

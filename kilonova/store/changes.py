@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam
 from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import StaleRecord
 from kilonova.domain.model import Instance
-from kilonova.store import journal
+from kilonova.store import journal, ports
 from kilonova.store.database import Transaction
 from kilonova.store.fleet import release_claim
 from kilonova.store.ledger import record_fault, record_phase
@@ -47,6 +47,7 @@ def save(tx: Transaction, change: Change) -> Saved:
     if change.fault is not None and change.keeps_fault:
         record_fault(tx, instance.uuid, change.fault, action_id=action_id)
     record_usage(tx, before, instance, occurred_at)
+    ports.follow(tx, before, instance, now=occurred_at)
     if instance.is_deleted:
         release_claim(tx, instance.uuid)
         end_migrations(tx, instance.uuid, now=occurred_at)

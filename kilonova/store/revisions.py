@@ -22,6 +22,7 @@ from kilonova.store import (  # noqa: F401
     schema_conditions,
     schema_feed,
     schema_identity,
+    schema_network,
     schema_quota,
 )
 from kilonova.store.schema import REVISIONS, journal_head, metadata, schema_version

@@ -43,6 +43,7 @@ REVISIONS: Final = (
     "0061",
     "0062",
     "0063",
+    "0064",
 )
 """Every schema revision that this code knows, oldest first; the last one is what the tables below are."""
 

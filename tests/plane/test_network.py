@@ -94,7 +94,7 @@ def test_limits_tell_what_there_is(house: House) -> None:
     server = boot_plugged(house)
     path = f"quotas/{server['tenant_id']}"
     assert listed(house, path)["network"] == listed(house, f"{path}/default")["network"] == 0
-    assert listed(house, f"{path}/details")["port"] == {"limit": -1, "used": 1, "reserved": 0}
+    assert listed(house, f"{path}/details")["port"] == {"limit": 500, "used": 0, "reserved": 0}
     assert listed(house, "quotas") == []
     house.add_person("ada", "web", "member")
     refused = house.call("GET", f"{NETWORK}/{path}", user="ada", project="web")
@@ -106,7 +106,7 @@ def test_limits_tell_what_there_is(house: House) -> None:
     [
         ("POST", "networks"),
         ("DELETE", "networks/x"),
-        ("PUT", "ports/x"),
+        ("DELETE", "subnets/x"),
         ("POST", "floatingips"),
         ("PUT", "routers/x/add_router_interface"),
         ("PUT", "quotas/x"),
@@ -115,7 +115,7 @@ def test_limits_tell_what_there_is(house: House) -> None:
 def test_whoever_wants_to_change_the_network_is_told_that_it_cannot_be(house: House, method: str, path: str) -> None:
     reply = house.call(method, f"{NETWORK}/{path}", {})
     assert (reply.status_code, reply.json()["NeutronError"]["type"]) == (501, "NotSupported")
-    assert "cannot be changed" in reply.json()["NeutronError"]["message"]
+    assert "ports alone can be made" in reply.json()["NeutronError"]["message"]
 
 
 def test_versions_are_told_without_a_token_and_nothing_else_is(house: House) -> None:

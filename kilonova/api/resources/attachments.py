@@ -16,7 +16,6 @@ from kilonova.api.schemas.validation import Schema
 from kilonova.domain.errors import Invalid, NotFound, NotSupported
 from kilonova.domain.operations import get_operation
 from kilonova.domain.transitions import refusal
-from kilonova.network.embedded import FlatNetwork
 from kilonova.network.views import group_id
 from kilonova.wire.version import Versioned
 
@@ -24,7 +23,6 @@ _API: Final = "os_compute_api:"
 _SERVER: Final = "/servers/{server_id}"
 _VOLUMES: Final = _API + "os-volumes-attachments:"
 _SHARES: Final = _API + "os-server-shares:"
-_INTERFACES: Final = _API + "os-attach-interfaces:"
 _ADDRESSES_UNTIL: Final = "2.43"
 _DEFAULT: Final = "default"
 
@@ -67,31 +65,6 @@ def detach_share(call: Call) -> None:
 def show_share(call: Call) -> None:
     """``GET /servers/{id}/shares/{share_id}``."""
     raise _no_share(call.params["share_id"])
-
-
-def attach_interface(call: Call) -> None:
-    """``POST /servers/{id}/os-interface``: every driver plugs in what a server has when it is made, and no more."""
-    wanted = call.body.get("interfaceAttachment", {}) if call.body else {}
-    network, port = wanted.get("net_id"), wanted.get("port_id")
-    if network and port:
-        raise Invalid("Must not input both network_id and port_id")
-    if wanted.get("fixed_ips") and not network:
-        raise Invalid("Must input network_id when request IP address")
-    _check_state(call, "attach_interface")
-    if port:
-        raise NotFound(f"Port {port} could not be found.")
-    if network and network != FlatNetwork.id:
-        raise NotFound(f"Network {network} could not be found.")
-    raise NotSupported("Kilonova plugs a server in when it is created, and does not change that later.")
-
-
-def detach_interface(call: Call) -> None:
-    """``DELETE /servers/{id}/os-interface/{port_id}``."""
-    _check_state(call, "detach_interface")
-    port, nics = call.params["port_id"], call.server.nics
-    if port not in {FlatNetwork.port_id(call.server.uuid, place) for place in range(len(nics))}:
-        raise NotFound(f"Port {port} could not be found.")
-    raise NotSupported("Kilonova plugs a server in when it is created, and does not change that later.")
 
 
 def change_address(call: Call) -> None:
@@ -230,14 +203,6 @@ ROUTES: Final[tuple[Route, ...]] = (
         query=query(strict="2.97"),
     ),
     route("DELETE", _SHARED + "/{share_id}", detach_share, policy=_SHARES + "delete", since="2.97"),
-    route(
-        "POST",
-        _SERVER + "/os-interface",
-        attach_interface,
-        policy=_INTERFACES + "create",
-        body=schemas.ATTACH_INTERFACE,
-    ),
-    route("DELETE", _SERVER + "/os-interface/{port_id}", detach_interface, policy=_INTERFACES + "delete"),
     route(
         "POST",
         _SNAPSHOTS,

@@ -39,7 +39,7 @@ def standard(call: Call) -> Aged:
 
 def _standard(found: Diagnostics, call: Call) -> dict[str, Any]:
     server = call.server
-    nics = [_nic(nic["mac"], found) for nic in server.nics]
+    nics = [_nic(nic["mac"], found) for nic in server.nics if "mac" in nic]
     return {
         "state": _NAMES[server.power_state],
         # The schema knows five drivers of Nova's; this is the one whose guests ours are.

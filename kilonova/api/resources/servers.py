@@ -21,11 +21,10 @@ from kilonova.api.routes import Many, One, route
 from kilonova.api.schemas import servers as schemas
 from kilonova.api.schemas.types import NOTHING, flavor_id, integer, truth
 from kilonova.api.schemas.validation import is_uuid
-from kilonova.domain.errors import Conflict, Invalid, KilonovaError, NotSupported, QuotaExceeded
+from kilonova.domain.errors import Conflict, Invalid, NotSupported, QuotaExceeded
 from kilonova.domain.model import Instance
 from kilonova.network.embedded import FlatNetwork
 from kilonova.services.servers import ServerOrder, ServerUpdate
-from kilonova.store.plugs import StoredPlugs
 
 _RULE: Final = "os_compute_api:servers:"
 _DEFAULT_GROUP: Final = "default"
@@ -172,7 +171,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         user_data=wanted.get("user_data"),
         config_drive=truth(wanted.get("config_drive", False)),
         tags=tuple(sorted(set(wanted.get("tags", ())))),
-        networks=_networks(call, wanted),
+        networks=_networks(wanted, most=most),
         hints=hints_of(call.body.get("os:scheduler_hints") or call.body.get("OS-SCH-HNT:scheduler_hints") or {}),
         security_groups=_groups(call, wanted),
         disk_config=wanted.get("OS-DCF:diskConfig", "MANUAL"),
@@ -237,36 +236,45 @@ def _exceeds(number: int, most: int) -> bool:
     return 0 <= most < number
 
 
-def _networks(call: Call, wanted: dict[str, Any]) -> str | tuple[Mapping[str, Any], ...]:
-    """What to plug in: nothing, or the one network that there is, in which nobody chooses an address."""
+def _networks(wanted: dict[str, Any], *, most: int) -> str | tuple[Mapping[str, Any], ...]:
+    """What to plug in: nothing, the one network that there is, ports, or chosen addresses; ``most`` servers are asked.
+
+    Which ports and addresses can be had is found out when they are taken.
+    """
     networks = wanted.get("networks", "auto")
     if isinstance(networks, str):
         return networks
+    ports = [network["port"] for network in networks if network.get("port") is not None]
     for network in networks:
-        if (port := network.get("port")) is not None:
-            raise _unusable_port(call, port)
         _check_network(network)
-    if len(networks) > 1:
-        raise NotSupported("Kilonova plugs a server into one network only.")
+    for port in ports:
+        if ports.count(port) > 1:
+            raise Invalid(f"Port ID '{port}' was specified twice: you cannot attach a port multiple times.")
+    if most > 1 and ports:
+        raise Invalid(
+            "Unable to launch multiple instances with a single configured port ID. "
+            "Please launch your instance one by one with different ports."
+        )
+    if most > 1 and any(network.get("fixed_ip") for network in networks):
+        raise Invalid("max_count cannot be greater than 1 if an fixed_ip is specified.")
     return tuple(networks) or "auto"
 
 
 def _check_network(network: Mapping[str, Any]) -> None:
+    port, address = network.get("port"), network.get("fixed_ip")
+    if port is not None:
+        if address is not None:
+            raise Invalid(
+                f"Specified Fixed IP '{address}' cannot be used with port '{port}': the two cannot be specified "
+                "together."
+            )
+        return
     if "uuid" not in network:
         raise Invalid("Bad networks format: network uuid is not in proper format (None)")
     if not is_uuid(network["uuid"]):
         raise Invalid(f"Bad networks format: network uuid is not in proper format ({network['uuid']})")
     if network["uuid"] != FlatNetwork.id:
         raise Invalid(f"Network {network['uuid']} could not be found.")
-    if network.get("fixed_ip"):
-        raise NotSupported("Kilonova gives every interface its address; nobody chooses one.")
-
-
-def _unusable_port(call: Call, port: str) -> KilonovaError:
-    """Why a port cannot be plugged in: those that there are belong to servers already."""
-    plugged = StoredPlugs(call.plane.database).list_plugged(call.caller.project_id)
-    taken = {FlatNetwork.port_id(each.uuid, place) for each in plugged for place in range(len(each.nics))}
-    return Conflict(f"Port {port} is still in use.") if port in taken else Invalid(f"Port {port} could not be found.")
 
 
 def _groups(call: Call, wanted: dict[str, Any]) -> tuple[str, ...]:

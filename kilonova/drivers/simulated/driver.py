@@ -14,7 +14,7 @@ from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
 from kilonova.drivers.herald import Herald
-from kilonova.drivers.protocol import GuestEventKind, GuestSpec, ImageSource, Inventory, Listener
+from kilonova.drivers.protocol import GuestEventKind, GuestSpec, ImageSource, Inventory, Listener, Nic
 from kilonova.drivers.simulated.counters import HYPERVISOR, count
 from kilonova.drivers.simulated.guests import require_power
 from kilonova.drivers.simulated.live_moves import SimulatedLiveMoves
@@ -238,6 +238,24 @@ class SimulatedDriver(SimulatedLiveMoves, SimulatedMoves):
             require_power(guest)
             self._work("inject_nmi", guest)
             self._become(guest, guest.power, "non-maskable interrupt: here a kernel would write its dump")
+
+    def plug(self, uuid: str, nic: Nic) -> None:
+        """See CanPlug."""
+        with self._turns.take(uuid):
+            guest = self._require(uuid)
+            if nic.mac not in guest.macs:
+                self._work("plug", guest)
+                guest.macs = [*guest.macs, nic.mac]
+                self._become(guest, guest.power, f"network card {nic.mac} came")
+
+    def unplug(self, uuid: str, mac: str) -> None:
+        """See CanPlug."""
+        with self._turns.take(uuid):
+            guest = self._require(uuid)
+            if mac in guest.macs:
+                self._work("unplug", guest)
+                guest.macs = [each for each in guest.macs if each != mac]
+                self._become(guest, guest.power, f"network card {mac} went")
 
     # --- what happens on its own, when somebody wants it to ---------------------------------------------
 

@@ -47,6 +47,8 @@ DURATIONS: Final[Mapping[str, float]] = {
     "set_password": 0.2,
     "snapshot": 0.5,
     "inject_nmi": 0.2,
+    "plug": 0.2,
+    "unplug": 0.2,
     "prepare_move": 0.2,
     "migrate_out": 0.5,
     "take_in": 0.5,

@@ -25,7 +25,7 @@ _YES: Final = frozenset({"true", "yes", "1", "on"})
 VERBS: Final = frozenset(
     {
         *("spawn", "destroy", "power_on", "power_off", "reboot", "pause", "unpause"),
-        *("suspend", "resume", "rescue", "unrescue", "set_password", "snapshot", "inject_nmi"),
+        *("suspend", "resume", "rescue", "unrescue", "set_password", "snapshot", "inject_nmi", "plug", "unplug"),
         *MOVES,
         *LIVE_MOVES,
     }

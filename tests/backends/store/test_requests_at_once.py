@@ -14,6 +14,8 @@ from kilonova.domain.images import Image, ImageStatus
 from kilonova.domain.operations import get_operation
 from kilonova.domain.snapshots import ImageOrder
 from kilonova.domain.states import PowerState, VmState
+from kilonova.network.embedded import FlatNetwork
+from kilonova.services.ports import Ports
 from kilonova.services.preparing import Preparation
 from kilonova.services.safe import Safe
 from kilonova.services.servers import ServerOrder, Servers, ServerUpdate
@@ -60,7 +62,7 @@ def servers(database: Database) -> Servers:
     with database.transaction() as tx:
         seed_flavors(tx, NOW)
     quota = QuotaSettings(instances=10)
-    preparation = Preparation(database, OneImage(), Safe())
+    preparation = Preparation(database, OneImage(), Safe(), ports=Ports(database, lambda: NOW, FlatNetwork()))
     return Servers(database, MemoryBus(), lambda: NOW, preparation, settings=ServiceSettings(), quota=quota)
 
 

@@ -21,11 +21,13 @@ from kilonova.domain.operations import Operation
 from kilonova.domain.snapshots import ImageOrder
 from kilonova.domain.states import PowerState, VmState
 from kilonova.identity.caller import Caller, implied
+from kilonova.network.embedded import FlatNetwork
 from kilonova.services.audience import Audience
 from kilonova.services.choosing import Chooser
 from kilonova.services.external import External, ExternalEvent
 from kilonova.services.feed import Feed
 from kilonova.services.monitor import Around, Monitor
+from kilonova.services.ports import Ports
 from kilonova.services.preparing import HostFacts, Preparation
 from kilonova.services.safe import Safe
 from kilonova.services.servers import ServerOrder, Servers, ServerUpdate
@@ -146,6 +148,7 @@ class QuietPlane:
             database,
             self.gallery,
             Safe(),
+            ports=Ports(database, lambda: self.at, FlatNetwork()),
             hosts=HostFacts(is_able=lambda _, operation: operation.name not in self.unable),
         )
         self.servers = Servers(

@@ -107,14 +107,20 @@ def test_an_interface_of_nowhere_is_not_plugged_in(cloud: ApiCloud, wanted: Any,
         assert _ask(cloud, f"POST /servers/{uuid}/os-interface", {"interfaceAttachment": wanted}) == (409, text)
 
 
-def test_how_a_server_is_plugged_in_does_not_change(cloud: ApiCloud) -> None:
+def test_a_host_that_cannot_plug_says_so_in_novas_words_and_nothing_is_kept(cloud: ApiCloud) -> None:
+    cloud.plane.unable = frozenset({"attach_interface", "detach_interface"})
     uuid = cloud.boot()
     path = f"/servers/{uuid}/os-interface"
-    body = {"interfaceAttachment": {"net_id": FlatNetwork.id}}
-    for wanted in (body, None, {}):
-        assert _ask(cloud, f"POST {path}", wanted)[0] == (501 if wanted is not None else 400)
-    assert _ask(cloud, f"DELETE {path}/{FlatNetwork.port_id(uuid, 0)}")[0] == 501
+    refused = (400, f"Attaching interfaces is not supported for instance {uuid}.")
+    assert _ask(cloud, f"POST {path}", {"interfaceAttachment": {"net_id": FlatNetwork.id}}) == refused
+    assert _ask(cloud, f"POST {path}", {}) == refused
+    assert _ask(cloud, f"POST {path}", None)[0] == 400
+    plugged = cloud.get(path)["interfaceAttachments"]
+    for interface in plugged:
+        told = _ask(cloud, f"DELETE {path}/{interface['port_id']}")
+        assert told == (501, "The requested functionality is not supported.")
     assert _ask(cloud, f"DELETE {path}/{ID}") == (404, f"Port {ID} could not be found.")
+    assert cloud.get(path)["interfaceAttachments"] == plugged
 
 
 def test_every_server_is_in_its_projects_group_and_no_other(cloud: ApiCloud) -> None:

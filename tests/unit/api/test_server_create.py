@@ -122,11 +122,12 @@ def test_what_kilonova_does_not_do_is_said_and_not_ignored(cloud: ApiCloud, key:
         ([{"uuid": IMAGE_ID}], 400),
         ([{"port": IMAGE_ID}], 400),
         ([{"uuid": "no uuid"}], 400),
-        ([{"uuid": FlatNetwork.id, "fixed_ip": "10.0.0.9"}], 501),
-        ([{"uuid": FlatNetwork.id}, {"uuid": FlatNetwork.id}], 501),
+        ([{"uuid": FlatNetwork.id, "fixed_ip": "10.0.0.9"}], 400),
+        ([{"uuid": FlatNetwork.id, "fixed_ip": "10.77.0.99"}], 202),
+        ([{"uuid": FlatNetwork.id}, {"uuid": FlatNetwork.id}], 202),
     ],
 )
-def test_there_is_one_network_and_nothing_to_choose_in_it(cloud: ApiCloud, networks: Any, status: int) -> None:
+def test_there_is_one_network_and_its_addresses_may_be_chosen(cloud: ApiCloud, networks: Any, status: int) -> None:
     assert _create(cloud, networks=networks).status_code == status
 
 

@@ -116,7 +116,8 @@ def test_a_devices_fields_are_those_of_its_version(
 
 def test_a_port_of_another_server_is_in_use_and_any_other_is_not_there(cloud: ApiCloud) -> None:
     uuid = cloud.boot()
-    cloud.move(uuid, nics_json='[{"mac":"fa:16:3e:00:00:01","address":"10.0.0.9","label":"private"}]')
+    nic = f'"mac":"fa:16:3e:00:00:01","address":"10.0.0.9","label":"private","port_id":"{IMAGE_ID}"'
+    cloud.move(uuid, nics_json="[{" + nic + "}]")
     (port,) = cloud.get(f"/servers/{uuid}/os-interface")["interfaceAttachments"]
     taken = _create(cloud, flavor="1", networks=[{"port": port["port_id"]}])
     assert taken == (409, f"Port {port['port_id']} is still in use.")

@@ -1,45 +1,68 @@
 """How a server is plugged in, and how that shows."""
 
 import json
+from typing import Any
 
+from kilonova.domain.changes import Phase
+from kilonova.domain.model import Instance
 from kilonova.network.embedded import FlatNetwork
-from kilonova.services.nics import plugged, shown
+from kilonova.services.nics import coming, numbered, port_id_of, settled, shown, with_nics
 from tests.unit.domain.samples import instance
 
+FIRST = {"label": "private", "mac": "fa:16:3e:00:00:01", "address": "10.77.0.17", "port_id": "p1"}
+SECOND = {"label": "private", "mac": "fa:16:3e:80:00:01", "address": "10.77.128.9", "port_id": "p2"}
 
-def test_a_server_with_a_nic_gets_the_address_and_the_mac_of_its_number() -> None:
+
+def _plugged(*nics: dict[str, Any]) -> Instance:
+    return with_nics(instance(), nics)
+
+
+def test_the_first_nic_has_the_address_and_the_mac_of_its_servers_number() -> None:
     network = FlatNetwork(label="lab", cidr="10.1.0.0/16")
-    server = instance(id=42, nics_json="[{}]")
-    (nic,) = json.loads(plugged(server, network))
+    server = instance(id=42)
     port_id = network.port_id(server.uuid, 0)
-    assert nic == {"label": "lab", "mac": "fa:16:3e:00:00:2a", "address": "10.1.0.58", "port_id": port_id}
+    expected = {"label": "lab", "mac": "fa:16:3e:00:00:2a", "address": "10.1.0.58", "port_id": port_id}
+    assert numbered(server, network) == expected
 
 
-def test_what_was_asked_of_a_nic_stays_with_it() -> None:
-    (nic,) = json.loads(plugged(instance(nics_json='[{"tag":"front"}]'), FlatNetwork()))
-    assert nic["tag"] == "front"
-
-
-def test_a_server_that_was_asked_for_without_networks_has_no_nic_and_shows_no_address() -> None:
-    server = instance(nics_json="[]")
-    assert plugged(server, FlatNetwork()) == "[]"
-    assert shown(server) == "{}"
+def test_a_server_that_was_asked_for_without_networks_shows_no_address() -> None:
+    assert shown(instance(nics_json="[]")) == "{}"
 
 
 def test_addresses_are_shown_in_novas_form() -> None:
-    server = instance(id=1, nics_json=plugged(instance(id=1, nics_json="[{}]"), FlatNetwork()))
-    assert json.loads(shown(server)) == {
+    assert json.loads(shown(_plugged(FIRST, SECOND))) == {
         "private": [
             {
                 "version": 4,
-                "addr": "10.77.0.17",
+                "addr": nic["address"],
                 "OS-EXT-IPS:type": "fixed",
-                "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:00:00:01",
+                "OS-EXT-IPS-MAC:mac_addr": nic["mac"],
             }
+            for nic in (FIRST, SECOND)
         ]
     }
 
 
-def test_plugging_a_server_twice_changes_nothing() -> None:
-    once = plugged(instance(nics_json="[{}]"), FlatNetwork())
-    assert plugged(instance(nics_json=once), FlatNetwork()) == once
+def test_an_early_record_has_the_port_that_follows_from_its_place() -> None:
+    early = _plugged({key: FIRST[key] for key in ("label", "mac", "address")})
+    assert port_id_of(early, 0) == FlatNetwork.port_id(early.uuid, 0)
+
+
+def test_a_nic_that_comes_stays_when_its_host_has_plugged_it_in_and_goes_when_it_could_not() -> None:
+    asked = {"port_id": "p2"}
+    attaching = coming(_plugged(FIRST), SECOND)
+    assert [nic.get("is_coming", False) for nic in attaching.nics] == [False, True]
+    assert settled("attach_interface", attaching, asked, Phase.END).nics == [FIRST, SECOND]
+    failed = settled("attach_interface", attaching, asked, Phase.ERROR)
+    assert (failed.nics, failed.addresses_json) == ([FIRST], shown(_plugged(FIRST)))
+
+
+def test_a_nic_goes_once_its_host_has_unplugged_it_and_not_before() -> None:
+    both, asked = _plugged(FIRST, SECOND), {"port_id": "p1"}
+    assert settled("detach_interface", both, asked, Phase.ERROR) == both
+    assert settled("detach_interface", both, asked, Phase.END).nics == [SECOND]
+
+
+def test_no_other_operation_changes_how_a_server_is_plugged_in() -> None:
+    server = _plugged(FIRST)
+    assert settled("reboot", server, {}, Phase.END) == settled("reboot", server, {}, Phase.ERROR) == server
