@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kilonova.domain.conditions import NOTED, Condition, Status
 from kilonova.domain.errors import Invalid
-from kilonova.domain.model import Clock, ComputeNode, Instant, Service
+from kilonova.domain.model import SECOND, Clock, ComputeNode, Instant, Service
 from kilonova.services import findings
 from kilonova.services.door import HostReport, NodeReport
 from kilonova.services.settings import ServiceSettings
@@ -20,6 +20,7 @@ from kilonova.services.speakers import Speakers
 from kilonova.store import arrivals, conditions, fleet
 from kilonova.store.database import Database
 from kilonova.store.fleet import NodeValues
+from kilonova.store.uptimes import keep_uptimes
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ _COMPUTE: Final = "nova-compute"
 _NEW_DISABLED: Final = "New compute service disabled due to config option."
 """Nova's words (contract §1.5)."""
 _UPTIME_LENGTH: Final = 255
+_UPTIME_SECONDS: Final = 60
 
 
 @dataclass(slots=True)
@@ -51,6 +53,8 @@ class Beats:
         self._pending: dict[int, tuple[int, Instant]] = {}
         self._services: dict[tuple[str, str], _Known] = {}
         self._nodes: dict[tuple[str, str], NodeReport] = {}
+        self._uptimes: dict[tuple[str, str], str] = {}
+        self._uptimes_kept_at = clock()
         self._lost: set[int] = set()
         self.speakers = Speakers(patience_seconds=settings.service_down_time)
         self.heard_total = 0
@@ -90,7 +94,11 @@ class Beats:
             self._beat(binary, host, self._clock())
 
     def flush(self) -> bool:
-        """Write what was heard since the last flush. Always False: a flush leaves nothing to do."""
+        """Write what was heard since the last flush. Always False: a flush leaves nothing to do.
+
+        How long hosts have been up differs at every beat, and is written once a minute.
+        """
+        self._flush_uptimes()
         with self._lock:
             pending, self._pending = self._pending, {}
             self._lost -= pending.keys()
@@ -113,6 +121,17 @@ class Beats:
         """Whether one of those was heard again, and its beat is not written yet."""
         with self._lock:
             return not self._lost.isdisjoint(self._pending)
+
+    def _flush_uptimes(self) -> None:
+        now = self._clock()
+        if now - self._uptimes_kept_at < _UPTIME_SECONDS * SECOND:
+            return
+        with self._lock:
+            told, self._uptimes = self._uptimes, {}
+        self._uptimes_kept_at = now
+        if told:
+            with self._database.transaction() as tx:
+                keep_uptimes(tx.connection, told)
 
     def _beat(self, binary: str, host: str, now: Instant) -> _Known:
         known = self._services.get((binary, host)) or self._register(binary, host)
@@ -173,6 +192,12 @@ class Beats:
 
     def _learn_nodes(self, report: HostReport) -> str | None:
         """Keep what differs from what is known; the complaint where it cannot be true."""
+        with self._lock:
+            self._uptimes |= {
+                (report.host, node.hypervisor_hostname): node.uptime_text[:_UPTIME_LENGTH]
+                for node in report.nodes
+                if isinstance(node.uptime_text, str) and (report.host, node.hypervisor_hostname) in self._nodes
+            }
         new = [
             node for node in report.nodes if self._nodes.get((report.host, node.hypervisor_hostname)) != _lasting(node)
         ]

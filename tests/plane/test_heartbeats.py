@@ -175,6 +175,28 @@ _SENSIBLE = NodeReport(
 )
 
 
+def test_a_host_shows_for_how_long_it_has_been_up_within_a_minute(house: House) -> None:
+    conductor, report = house.cloud.plane.conductor, _agent(house).state()
+    (node,) = report.nodes
+    journalled = len(house.told("compute_node"))
+
+    def shown() -> list[str | None]:
+        listed = house.call("GET", "/os-hypervisors/detail", version="2.88").json()["hypervisors"]
+        return [each["uptime"] for each in listed]
+
+    for minute in ("1", "2", "3"):
+        uptime = f" 20:0{minute}:00 up 0:0{minute},  0 users,  load average: 0.00, 0.00, 0.00"
+        conductor.report_state(replace(report, nodes=(replace(node, uptime_text=uptime + "!" * 300),)))
+        house.at = after(house.at, 60)
+        conductor.report_state(replace(report, nodes=(replace(node, uptime_text=uptime),)))
+        conductor.beats.flush()
+        assert shown() == [uptime]
+    conductor.report_state(replace(report, nodes=(replace(node, uptime_text="not yet"),)))
+    conductor.beats.flush()
+    assert shown() == [uptime]
+    assert len(house.told("compute_node")) == journalled
+
+
 @pytest.mark.parametrize(
     "garbage",
     [
