@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from kilonova.domain.diagnostics import Diagnostics
-from kilonova.domain.errors import GuestFailure
+from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
+from kilonova.drivers import host
 from kilonova.drivers.disks.cache import cache_key
 from kilonova.drivers.disks.making import RESCUE_DISK, make_disks, make_rescue_disk
 from kilonova.drivers.disks.moving import take_disks
@@ -57,12 +58,13 @@ class Guest(KnownGuest):
         if self.is_made:
             self.power_on()
             return
+        self._forget_domain()  # of an attempt that was cut off
         try:
             with disk_trouble():
                 self._prepare(spec, lambda: make_disks(spec, self.directory, self._site.cache))
             self._launch()
         except BaseException:
-            self.destroy()
+            self._leave_nothing()
             raise
 
     def take_in(self, spec: GuestSpec, source: Path) -> None:
@@ -78,7 +80,7 @@ class Guest(KnownGuest):
                 self._prepare(spec, lambda: take_disks(source, was, spec, self.directory, self._site.cache))
                 take_console(source / CONSOLE_LOG, self.directory)
         except BaseException:
-            self.destroy()
+            self._leave_nothing()
             raise
 
     def set_aside(self, aside: Aside) -> Path:
@@ -223,7 +225,8 @@ class Guest(KnownGuest):
         if definition.rescue is None:
             self._press_power_button(timeout_seconds)
             self._pull_the_plug()
-        self._rewrite(rescue=disk)
+        with disk_trouble():
+            self._rewrite(rescue=disk)
         try:
             self._launch()
         except BaseException:
@@ -274,6 +277,14 @@ class Guest(KnownGuest):
 
     # --- steps of verbs ---------------------------------------------------------------------------------
 
+    def _leave_nothing(self) -> None:
+        """Remove what an attempt made that failed; while the daemon is gone it stays half-made."""
+        try:
+            self.destroy()
+        except HypervisorUnavailable:
+            with disk_trouble():
+                self._rewrite(condition=Condition.PREPARING)
+
     def _forget_domain(self) -> None:
         """Switch it off and have libvirt know it no more."""
         domain = self._site.domains.find(self.uuid)
@@ -289,7 +300,7 @@ class Guest(KnownGuest):
         definition = Definition.of(spec)
         save_definition(self.directory, definition)
         self._definition = replace(definition, disks=make())
-        self._record(Condition.OFF)
+        self._rewrite(condition=Condition.OFF, boot_id=host.boot_id())
         self._known = PowerState.SHUTDOWN
 
     def _launch(self) -> None:
@@ -350,7 +361,8 @@ class Guest(KnownGuest):
             return bool(domain.hasManagedSaveImage(0))
 
     def _leave_rescue_disk(self) -> None:
-        self._rewrite(rescue=None)
+        with disk_trouble():
+            self._rewrite(rescue=None)
         (self.directory / RESCUE_DISK).unlink(missing_ok=True)
 
     def require_up(self) -> Any:

@@ -230,4 +230,8 @@ class KnownGuest:
                 save_definition(self.directory, self._definition)
 
     def _record(self, condition: Condition) -> None:
-        self._rewrite(condition=condition, boot_id=host.boot_id())
+        """Write down how it is. A full disk is no reason to fail: a later driver learns it from libvirt as well."""
+        try:
+            self._rewrite(condition=condition, boot_id=host.boot_id())
+        except OSError as error:
+            _LOG.warning("that guest %s is %s could not be written down: %s", self.uuid, condition, error)

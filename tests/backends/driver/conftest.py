@@ -60,6 +60,7 @@ def emulated_hosts() -> Iterator[Hosts]:
     yield host_of
     for made in started.values():
         made.end()
+        made.remove()
 
 
 def _need_qemu() -> None:

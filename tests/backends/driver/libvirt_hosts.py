@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from kilonova.drivers.libvirt.connection import has_binding
 from tests.services_available import require_or_skip
@@ -47,7 +48,7 @@ class EmulatedHost:
         self.name = name
         self.directory = Path(tempfile.mkdtemp(prefix="kv-", dir="/tmp"))
         self.uuid = str(uuid.uuid4())
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: list[subprocess.Popen[bytes]] = []
         for place in _PLACES:
             (self.directory / place).mkdir()
         (self.directory / "etc" / "qemu.conf").write_text(_QEMU_CONF)
@@ -67,10 +68,11 @@ class EmulatedHost:
         inside = ("/bin/sh", "-c", f"hostname {self.name} && {mounts} && {daemon}")
         command = (sys.executable, _REAPER, "unshare", "--mount", "--uts", "--propagation", "private", *inside)
         with (self.directory / "out").open("ab") as out:
-            self._process = subprocess.Popen(
+            started = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
             )
-        wait_until(self._answers, f"the libvirt daemon of {self.name}")
+            self._processes.append(started)
+        wait_until(self.answers, f"the libvirt daemon of {self.name}")
 
     def kill_daemon(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End the daemon; the guests go on, and so does what takes them in when they end."""
@@ -87,19 +89,28 @@ class EmulatedHost:
         found = {}
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
-                if entry.name.isdigit() and _is_qemu(words := _words(entry)) and str(self.directory) in _mounts(entry):
+                if entry.name.isdigit() and _is_qemu(words := _words(entry)) and self._has(entry):
                     found[words[words.index("-uuid") + 1]] = int(entry.name)
         return found
 
     def end(self) -> None:
-        """End the daemon and all guests, and remove the directory."""
+        """End the daemon and all guests."""
         self.kill_daemon(signal.SIGTERM)
         for pid in self.pids().values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait(timeout=60)
+        for process in self._processes:
+            process.wait(timeout=60)
+
+    def remove(self) -> None:
+        """Remove its directory."""
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _has(self, process: Path) -> bool:
+        """Whether the process is in this host's mount namespace."""
+        mounts = (line.split() for line in (process / "mountinfo").read_text().splitlines())
+        mine = f"{self.directory.name}/run"
+        return any(mount[4] == _PLACES["run"] and mount[3].endswith(mine) for mount in mounts)
 
     @property
     def _daemon_conf(self) -> Path:
@@ -112,10 +123,28 @@ class EmulatedHost:
                 return pid
         return None
 
-    def _answers(self) -> bool:
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[Any]:
+        """A connection of our own to the daemon."""
         import libvirt
 
-        if self._process is not None and self._process.poll() is not None:
+        connection = libvirt.open(self.uri)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def domain(self, uuid: str) -> Iterator[Any]:
+        """The domain of this uuid."""
+        with self.connection() as connection:
+            yield connection.lookupByUUIDString(uuid)
+
+    def answers(self) -> bool:
+        """Whether the daemon does."""
+        import libvirt
+
+        if self._processes[-1].poll() is not None:
             raise RuntimeError((self.directory / "out").read_text())
         try:
             libvirt.open(self.uri).close()
@@ -150,7 +179,3 @@ def _words(process: Path) -> list[str]:
 
 def _is_qemu(words: list[str]) -> bool:
     return "qemu-system" in words[0] and "-uuid" in words
-
-
-def _mounts(process: Path) -> str:
-    return (process / "mounts").read_text() + (process / "mountinfo").read_text()

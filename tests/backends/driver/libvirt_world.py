@@ -2,6 +2,7 @@
 
 import os
 import signal
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,9 @@ class LibvirtWorld(World):
     def crash(self, uuid: str) -> None:
         self.signal(uuid, signal.SIGKILL)
 
-    def signal(self, uuid: str, number: signal.Signals) -> None:
+    def signal(self, guest: str, number: signal.Signals) -> None:
         """Send the guest's QEMU a signal."""
-        os.kill(self.host.pids()[uuid], number)
+        os.kill(self.host.pids()[guest], number)
 
     def shut_down_from_inside(self, uuid: str) -> None:
         self.type_in(uuid, b"\x04")
@@ -56,16 +57,24 @@ class LibvirtWorld(World):
 
     def type_in(self, uuid: str, keys: bytes) -> None:
         """Send the guest bytes by its serial line."""
-        import libvirt
-
-        connection = libvirt.open(self.host.uri)
-        described = ET.fromstring(connection.lookupByUUIDString(uuid).XMLDesc(0))  # noqa: S314 - libvirt's own words
-        connection.close()
+        with self.host.domain(uuid) as domain:
+            described = ET.fromstring(domain.XMLDesc(0))  # noqa: S314 - libvirt's own words
         source = described.find("devices/serial/source")
         assert source is not None
         line = os.open(source.get("path", ""), os.O_WRONLY | os.O_NOCTTY)
         self._lines.append(line)  # QEMU notices somebody on the line within a second, and reads only then
         os.write(line, keys)
+
+    def remove_behind_back(self, uuid: str) -> None:
+        """Switch the guest off and have libvirt forget it, as ``virsh`` does."""
+        with self.host.domain(uuid) as domain:
+            domain.destroy()
+            domain.undefine()
+
+    def metadata_of(self, uuid: str) -> str:
+        """What whoever looks for Nova's own metadata finds."""
+        with self.host.domain(uuid) as domain:
+            return str(domain.metadata(2, "http://openstack.org/xmlns/libvirt/nova/1.1", 0))
 
     def leave_half_made(self, spec: GuestSpec) -> None:
         directory = self.instances / spec.uuid
@@ -83,3 +92,31 @@ class LibvirtWorld(World):
     def await_no_process(self, uuid: str) -> None:
         """Wait until the guest's QEMU is gone."""
         wait_until(lambda: uuid not in self.host.pids(), "the end of QEMU")
+
+
+class Foreigner:
+    """A domain that is not ours, defined and off."""
+
+    def __init__(self, host: EmulatedHost) -> None:
+        self.uuid = str(uuid.uuid4())
+        self.name = f"foreign-{self.uuid[:8]}"
+        self._host = host
+        self._described = (
+            f"<domain type='qemu'><name>{self.name}</name><uuid>{self.uuid}</uuid><description>not yours</description>"
+            "<memory unit='MiB'>16</memory><os><type arch='x86_64'>hvm</type></os></domain>"
+        )
+        with host.connection() as connection:
+            connection.defineXML(self._described)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether it is as it was made."""
+        with self._host.domain(self.uuid) as domain:
+            return domain.name() == self.name and "not yours" in domain.XMLDesc(0) and not domain.isActive()
+
+    def remove(self) -> None:
+        """Undefine it, if it is there."""
+        with self._host.connection() as connection:
+            for domain in connection.listAllDomains():
+                if domain.UUIDString() == self.uuid:
+                    domain.undefine()
