@@ -184,6 +184,7 @@ def test_a_host_shows_for_how_long_it_has_been_up_within_a_minute(house: House) 
         listed = house.call("GET", "/os-hypervisors/detail", version="2.88").json()["hypervisors"]
         return [each["uptime"] for each in listed]
 
+    uptime = ""
     for minute in ("1", "2", "3"):
         uptime = f" 20:0{minute}:00 up 0:0{minute},  0 users,  load average: 0.00, 0.00, 0.00"
         conductor.report_state(replace(report, nodes=(replace(node, uptime_text=uptime + "!" * 300),)))
