@@ -8,6 +8,7 @@ developer's machine, and fails under CI. As a program it says whether one server
 import os
 import sys
 from functools import cache
+from typing import NoReturn
 
 import pytest
 import sqlalchemy as sa
@@ -36,7 +37,7 @@ def rabbitmq_url() -> str:
     return _address("rabbitmq")
 
 
-def require_or_skip(reason: str) -> None:
+def require_or_skip(reason: str) -> NoReturn:
     """Fail the test under CI, skip it elsewhere: what it needs is not here, for this reason."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason} (under CI nothing may be missing)", pytrace=False)

@@ -71,10 +71,13 @@ class Served:
 
 
 @contextmanager
-def served(house: House) -> Iterator[Served]:
-    """The house's application in a thread of its own."""
+def served(house: House, *, has_console: bool = False) -> Iterator[Served]:
+    """The house's application in a thread of its own, with the console if wanted."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(application(house.cloud), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    base = f"http://127.0.0.1:{listener.getsockname()[1]}" if has_console else None
+    config = uvicorn.Config(
+        application(house.cloud, base=base), log_config=None, lifespan="off", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

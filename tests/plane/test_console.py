@@ -1,59 +1,30 @@
 """The console's pages over a plane in this process, as a browser without scripts sees them."""
 
 import re
-import time
 from typing import Any
 
-import httpx2
 import pytest
 from click.testing import CliRunner
-from starlette.testclient import TestClient
 
 from kilonova.cli import kilonova
 from kilonova.console.accounts import Login
 from kilonova.console.client import Client
-from kilonova.console.web.app import Console
+from kilonova.console.web import filters, rendering
+from kilonova.console.words import words
 from kilonova.domain.model import Instant
+from tests.plane.browsing import AUTH, Browser
 from tests.plane.house import PASSWORD, House
 
-_AUTH = "http://cloud.test:8774/identity/v3"
-
-
-class Browser:
-    """A browser without scripts."""
-
-    def __init__(self, house: House) -> None:
-        self.seconds = 0.0
-        console = Console(
-            _AUTH, connect=lambda login: Client(login, transport=house.transport), clock=lambda: self.seconds
-        )
-        self.sessions = console.sessions
-        self._http = TestClient(console.application(), base_url="http://console.test", follow_redirects=False)
-
-    def get(self, path: str, **how: Any) -> httpx2.Response:
-        return self._http.get(path, **how)
-
-    def post(self, path: str, **fields: str) -> httpx2.Response:
-        return self._http.post(path, data=fields)
-
-    def sign_in(self, user: str = "admin", project: str = "demo", password: str = PASSWORD) -> httpx2.Response:
-        return self.post("/sign-in", username=user, password=password, project=project)
-
-    def page(self, path: str) -> str:
-        reply = self.get(path)
-        assert reply.status_code == 200, reply.text
-        return reply.text
+_MENU = ("/", "/servers", "/hosts", "/failures", "/explain", "/usage", "/feed", "/time")
 
 
 @pytest.fixture
 def browser(house: House) -> Browser:
-    house.at = Instant(time.time_ns() // 1000)  # the console has a clock of its own, which must agree
-    house.pass_seconds(1)
     return Browser(house)
 
 
 def test_nothing_is_shown_before_signing_in(browser: Browser) -> None:
-    for path in ("/", "/servers", "/hosts", "/failures", "/usage", "/feed"):
+    for path in (*_MENU, "/servers/x", "/operations/req-x", "/hosts/x", "/usage.csv"):
         reply = browser.get(path)
         assert reply.status_code == 303
         assert reply.headers["location"].startswith("/sign-in")
@@ -161,7 +132,7 @@ def test_an_oversized_form_is_no_form(browser: Browser) -> None:
 @pytest.fixture
 def commands(house: House, monkeypatch: pytest.MonkeyPatch) -> Any:
     def connected(os_cloud: str | None) -> Client:
-        login = Login(auth_url=_AUTH, username="admin", password=PASSWORD, project_name="demo")
+        login = Login(auth_url=AUTH, username="admin", password=PASSWORD, project_name="demo")
         return Client(login, transport=house.transport)
 
     for name in ("status", "timeline", "explain", "failures"):
@@ -180,3 +151,141 @@ def test_commands_tell_the_same(house: House, commands: Any) -> None:
 
 def test_a_server_that_is_none_is_told(commands: Any) -> None:
     assert "There is no server 'nix'" in str(commands("explain", "nix").exception.message)
+
+
+def test_no_page_has_a_text_that_chinese_has_no_words_for(
+    house: House, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a page asks to be translated: names of parts, kinds and states come from elsewhere than templates."""
+    unknown: set[str] = set()
+
+    def strictly(text: str, language: str) -> str:
+        assert language == "zh"
+        unknown.update({text} - words("zh").keys())
+        return words("zh").get(text, text)
+
+    monkeypatch.setattr(rendering, "translated", strictly)
+    server = house.boot("web1")["id"]
+    failed = house.boot("web2", metadata={"sim:fail": "spawn:disk_full"})["id"]
+    house.act(server, {"os-stop": None})
+    house.settle()
+    request = house.call("GET", f"/servers/{failed}/os-instance-actions").json()["instanceActions"][0]["request_id"]
+    (agent,) = house.cloud.plane.agents
+    chinese = {"accept-language": "zh-CN,zh;q=0.9"}
+    browser.sign_in()
+    things = (f"/servers/{server}", f"/servers/{failed}", f"/operations/{request}", f"/hosts/{agent.host}")
+    for path in (*_MENU, *things, "/explain?q=web2", "/servers?status=ERROR", "/time?tick=0"):
+        browser.page(path, headers=chinese)
+    browser.get("/nothing", headers=chinese)
+    assert unknown == set()
+
+
+def test_a_request_is_shown_from_the_api_to_its_end(house: House, browser: Browser) -> None:
+    server = house.boot("web1")["id"]
+    request = house.call("GET", f"/servers/{server}/os-instance-actions").json()["instanceActions"][0]["request_id"]
+    browser.sign_in()
+    page = browser.page(f"/operations/{request}")
+    places = [page.index(text) for text in ("The API got it", "Accepted", "Placed", "compute__do_build", "Done")]
+    assert places == sorted(places)
+    reply = browser.get(f"/servers?q={request}")
+    assert reply.headers["location"] == f"/operations/{request}"
+
+
+def test_the_timeline_has_what_nobody_asked_for(house: House, browser: Browser) -> None:
+    server = house.boot("web1")["id"]
+    house.pass_seconds(90, beating=False)
+    house.pass_seconds(1)
+    browser.sign_in()
+    page = browser.page(f"/servers/{server}")
+    (agent,) = house.cloud.plane.agents
+    assert f"{agent.host}: down" in page
+    assert f"{agent.host}: up" in page
+    assert "task_state spawning → –" in page
+    assert "instance.create.end" in page
+
+
+def test_a_link_leads_on_after_signing_in_and_never_elsewhere(browser: Browser) -> None:
+    reply = browser.get("/operations/req-1?server=x")
+    assert reply.headers["location"] == "/sign-in?next=%2Foperations%2Freq-1%3Fserver%3Dx"
+    assert 'value="/operations/req-1?server=x"' in browser.page(reply.headers["location"])
+    for bad in ("//evil.test/", "https://evil.test/", "/\\evil.test", "javascript:alert(1)"):
+        reply = browser.post("/sign-in", username="admin", password=PASSWORD, project="demo", next=bad)
+        assert reply.headers["location"] == "/"
+
+
+def test_forms_of_other_sites_do_nothing(browser: Browser) -> None:
+    browser.sign_in()
+    token = browser.form_token()
+    for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.test"}):
+        assert browser.post("/sign-out", headers=headers, form_token=token).status_code == 403
+    assert browser.get("/").status_code == 200
+
+
+def test_filters_are_kept_by_name(browser: Browser) -> None:
+    browser.sign_in()
+    token = browser.form_token()
+    browser.post("/filters", form_token="forged", name="mine", query="status=ERROR")
+    assert "★" not in browser.page("/servers")
+    browser.post("/filters", form_token=token, name="mine", query="status=ERROR&evil=1")
+    assert 'href="/servers?status=ERROR">★ mine' in browser.page("/servers")
+    browser.post("/filters", form_token=token, name="mine", query="", remove="yes")
+    assert "★" not in browser.page("/servers")
+
+
+@pytest.mark.parametrize("cookie", ["", "nonsense", "bnVsbA==", "e30=", "é"])
+def test_a_cookie_of_filters_that_makes_no_sense_keeps_none(cookie: str) -> None:
+    assert filters.read(cookie) == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/servers/..",
+        "/servers/%2e%2e",
+        "/servers/x%3Fall_tenants=1",
+        "/hosts/%23",
+        "/operations/req-%20x",
+        "/usage?month=2026-13",
+        "/usage?month=9999-01",
+        "/time?at=yesterday",
+        "/feed?topic=%3Cscript%3E",
+        "/feed?topic=a.b.c.d",
+        "/explain?q=nobody",
+        "/servers?marker=nothing",
+    ],
+)
+def test_wrong_input_is_told_in_a_page(browser: Browser, path: str) -> None:
+    browser.sign_in()
+    reply = browser.get(path)
+    assert reply.status_code in (303, 400, 404)
+    assert "Traceback" not in reply.text
+
+
+def test_whom_the_cloud_knows_no_more_has_to_sign_in_again(house: House, browser: Browser) -> None:
+    house.add_person("mia", "hers", "reader")
+    browser.sign_in(user="mia", project="hers")
+    assert browser.get("/servers").status_code == 200
+    people = house.call("GET", "//identity/v3/users?name=mia").json()["users"]
+    assert (
+        house.call("PATCH", f"//identity/v3/users/{people[0]['id']}", {"user": {"enabled": False}}).status_code == 200
+    )
+    house.at = Instant(house.at + 2 * 366 * 24 * 3600 * 1_000_000)
+    assert browser.get("/servers").headers["location"].startswith("/sign-in")
+
+
+def test_usage_can_be_taken_away_as_a_table(house: House, browser: Browser) -> None:
+    house.call("POST", "/flavors", {"flavor": {"name": "=1+1", "id": "sum", "vcpus": 1, "ram": 64, "disk": 1}})
+    house.boot("web1", flavorRef="sum")
+    browser.sign_in()
+    reply = browser.get("/usage.csv")
+    assert "attachment" in reply.headers["content-disposition"]
+    assert "'=1+1" in reply.text
+
+
+def test_a_console_that_fails_says_so(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser.sign_in()
+    monkeypatch.setattr("kilonova.console.web.app.everyones", lambda *_: 1 / 0)
+    reply = browser.get("/servers")
+    assert reply.status_code == 500
+    assert "Something in the console itself is wrong" in reply.text
+    assert "ZeroDivision" not in reply.text

@@ -99,6 +99,7 @@ def gather_evidence(
         decisions=look.state("decisions", "/decisions", {"decisions": []}, server=server_id)["decisions"],
         conditions=look.state("conditions", f"/servers/{server_id}/conditions", {"conditions": []})["conditions"],
         cause=_cause(server, timeline, faults),
+        cause_host=faults[0].get("host") if faults else None,
     )
 
 

@@ -41,7 +41,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _cause(
         "image_not_kept",
         r"image.{0,60}(could not be kept|could not be stored|upload failed)",
-        "The new image of {name} could not be kept: {message}",
+        "The new image of {name} could not be kept: {message}.",
         "See that the image service answers, has room, and takes images of this size; then ask again.",
     ),
     _cause(
@@ -95,7 +95,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _cause(
         "interrupted",
         r"given up|did not end in time|never ended|interrupted|was stopped (during|while)",
-        "The {what} of {name} was cut off before it ended: {message}",
+        "The {what} of {name} was cut off before it ended: {message}.",
         "Ask again: a host or a service stopped, or took too long, while it ran.",
     ),
     _cause(
@@ -119,13 +119,13 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _cause(
         "driver_error",
         r"hypervisor refused|libvirtError|QMP.{0,40}error",
-        "The hypervisor of {host} refused the {what} of {name}: {message}",
+        "The hypervisor of {host} refused the {what} of {name}: {message}.",
         "The hypervisor's own words are in the fault's details; mend what they name, then ask again.",
     ),
     _cause(
         "internal",
         r"Traceback \(most recent call last\).{0,4000}(KeyError|TypeError|AttributeError|AssertionError)",
-        "A defect in the cloud itself ended the {what} of {name}: {message}",
+        "A defect in the cloud itself ended the {what} of {name}: {message}.",
         "Report it with the fault's details.",
     ),
 )

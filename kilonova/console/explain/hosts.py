@@ -79,14 +79,14 @@ HOST_RULES: Final[tuple[Rule[HostEvidence], ...]] = (
     Rule(
         name="forced_down",
         finds=lambda evidence: {} if evidence.service.get("forced_down") else None,
-        sentence="{host} was marked as down by an administrator; its {servers} servers can be evacuated.",
+        sentence="{host} was marked as down by an administrator. Servers on it, which can be evacuated: {servers}.",
         advice="Evacuate its servers, or take the mark off once the host is well.",
         shows=_lines,
     ),
     Rule(
         name="down",
         finds=lambda evidence: {} if evidence.service.get("state") == "down" else None,
-        sentence="{host} is down: its agent was last heard of {seen}; {servers} servers are on it.",
+        sentence="{host} is down: its agent was last heard of {seen}. Servers on it: {servers}.",
         advice="See that the machine and its agent run. If it will not come back, fence it and evacuate its servers.",
         shows=_lines,
     ),
@@ -131,7 +131,7 @@ HOST_RULES: Final[tuple[Rule[HostEvidence], ...]] = (
     Rule(
         name="failing",
         finds=_failing,
-        sentence="{count} operations failed on {host} within the last hour, the latest because of: {why}.",
+        sentence="Operations failed on {host} within the last hour ({count}), the latest because of: {why}.",
         advice="Mend the cause, or disable the host until it is mended: new servers go elsewhere then.",
         shows=_failed_lines,
     ),
@@ -142,7 +142,7 @@ HOST_RULES: Final[tuple[Rule[HostEvidence], ...]] = (
             if evidence.service.get("status") == "disabled"
             else None
         ),
-        sentence="{host} is disabled ({why}): it keeps its {servers} servers and takes no new ones.",
+        sentence="{host} is disabled ({why}): it takes no new servers. Servers on it, which stay: {servers}.",
         advice="Enable it when what it was disabled for is done.",
         tone="wait",
         shows=_lines,
@@ -157,7 +157,7 @@ HOST_RULES: Final[tuple[Rule[HostEvidence], ...]] = (
     Rule(
         name="well",
         finds=lambda _: {},
-        sentence="Nothing is wrong with {host}: it is up, takes new servers and has {servers}.",
+        sentence="Nothing is wrong with {host}: it is up and takes new servers. Servers on it: {servers}.",
         advice="Nothing to do.",
         tone="good",
     ),

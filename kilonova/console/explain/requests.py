@@ -91,7 +91,7 @@ REQUEST_RULES: Final[tuple[Rule[RequestEvidence], ...]] = (
     Rule(
         name="failed",
         finds=_some("failed"),
-        sentence="The {what} of {names} failed after {seconds} s: {message}",
+        sentence="The {what} of {names} failed after {seconds} s: {message}.",
         advice="Read the step that failed; when its cause is gone, ask again.",
         shows=_lines,
     ),

@@ -20,7 +20,8 @@ _LATE_SECONDS: Final = 300.0
 class Evidence:
     """What is known. ``service`` is the compute service of the server's host; None where the reader may not know.
 
-    ``cause`` is the code of the latest fault where the cloud keeps one, ``conditions`` those of the server.
+    ``cause`` is the code of the latest fault where the cloud keeps one, and ``cause_host`` where it happened;
+    ``conditions`` are those of the server.
     """
 
     server: Mapping[str, Any]
@@ -30,6 +31,7 @@ class Evidence:
     decisions: Sequence[Mapping[str, Any]] = ()
     conditions: Sequence[Mapping[str, Any]] = ()
     cause: str | None = None
+    cause_host: str | None = None
 
     @property
     def fault(self) -> Mapping[str, Any]:
@@ -77,9 +79,20 @@ class Evidence:
         return told.splitlines()[0] if told else entry.message if entry else None
 
     @property
+    def failed_on(self) -> str | None:
+        """The host on which it failed, as far as that is told: of the step on a host that was the last to begin.
+
+        A move has steps on two hosts, and a fault of it may be kept for the server's own.
+        """
+        steps = self.blamed.steps if self.blamed is not None else ()
+        failed = [step for step in reversed(steps) if step.host and step.result not in (None, "Success")]
+        on_hosts = (step.host for step in failed if step.name.startswith("compute"))
+        return next(on_hosts, None) or self.cause_host or next((step.host for step in failed), None)
+
+    @property
     def host(self) -> str:
-        """The host's name, or what to call it."""
-        return str(self.server.get("OS-EXT-SRV-ATTR:host") or (self.blamed and self.blamed.host) or "its host")
+        """The server's host, or what to call it."""
+        return str(self.server.get("OS-EXT-SRV-ATTR:host") or self.failed_on or "its host")
 
 
 def explain(evidence: Evidence) -> Explanation:
@@ -111,7 +124,8 @@ def _caused(cause: Cause) -> Callable[[Evidence], Facts | None]:
 
 
 def _named(evidence: Evidence) -> Facts:
-    return {"message": evidence.message or "no reason was kept"}
+    message = (evidence.message or "").strip().rstrip(".")
+    return {"message": message or "no reason was kept", "host": evidence.failed_on or evidence.host}
 
 
 def _no_host(evidence: Evidence) -> Facts | None:
@@ -222,7 +236,7 @@ def _fault_lines(evidence: Evidence) -> list[str]:
     lines += [f"cause: {evidence.cause}"] if evidence.cause else []
     entry = evidence.blamed
     if entry is not None:
-        where = f" on {entry.host}" if entry.host else ""
+        where = f" on {evidence.failed_on}" if evidence.failed_on else ""
         lines.append(f"{entry.action} of {entry.request_id} failed{where}")
         lines += [step.details.splitlines()[0] for step in entry.steps if step.details and not evidence.fault]
     return lines
@@ -307,7 +321,7 @@ RULES: Final[tuple[Rule[Evidence], ...]] = (
     Rule(
         name="no_valid_host",
         finds=_no_host,
-        sentence="No host could take {name}: {why}",
+        sentence="No host could take {name}: {why}.",
         advice="Choose a smaller flavor or another zone, or free or add capacity on the hosts that were nearest.",
         is_cause=True,
         shows=lambda evidence: [*_decision_lines(evidence), *_fault_lines(evidence)],

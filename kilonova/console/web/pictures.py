@@ -88,12 +88,13 @@ def columns(values: Sequence[tuple[str, float]]) -> list[Column]:
     step = WIDTH / max(len(values), 1)
     found = []
     for number, (label, value) in enumerate(values):
+        width = min(step * 0.8, 40.0)
         height = round(max(value / top * (HEIGHT - 2), 1.0 if value else 0.0), 1)
         found.append(
             Column(
-                x=round(number * step + step * 0.1, 2),
+                x=round(number * step + (step - width) / 2, 2),
                 y=round(HEIGHT - height, 1),
-                width=round(min(step * 0.8, 40.0), 2),
+                width=round(width, 2),
                 height=height,
                 value=value,
                 label=label,

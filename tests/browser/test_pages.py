@@ -1,0 +1,129 @@
+"""The console in a real browser, wide and narrow: what people do there, and that everybody can."""
+
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Town, Visitor
+from tests.waiting import wait_until
+
+_SERIOUS = ("serious", "critical")
+
+
+def _paths(town: Town) -> dict[str, str]:
+    broken = town.servers["broken"]
+    actions = town.house.call("GET", f"/servers/{broken}/os-instance-actions").json()["instanceActions"]
+    return {
+        "overview": "/",
+        "servers": "/servers?status=ACTIVE",
+        "server": f"/servers/{broken}",
+        "moved": f"/servers/{town.servers['web2']}",
+        "request": f"/operations/{actions[0]['request_id']}",
+        "hosts": "/hosts",
+        "host": f"/hosts/{town.house.cloud.plane.agents[3].host}",
+        "failures": "/failures",
+        "explain": "/explain?q=giant",
+        "usage": "/usage",
+        "feed": "/feed",
+        "time": "/time?tick=500",
+    }
+
+
+def _findings(page: Any) -> list[str]:
+    """What axe finds that keeps people out."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in _SERIOUS]
+
+
+def test_somebody_signs_in_finds_a_failed_server_and_reads_why(visitor: Visitor) -> None:
+    page = visitor.sign_in().page
+    page.locator("main a .chip", has_text="ERROR").click()
+    page.get_by_role("link", name="broken").click()
+    page.get_by_text("The disk of").wait_for()
+    assert "Free space on the host" in page.locator(".explain").inner_text()
+    page.locator(".request").first.click()
+    page.get_by_role("heading", name="Request").wait_for()
+    assert "compute__do_build_and_run_instance" in page.locator(".stations").first.inner_text()
+
+
+def test_a_boot_is_seen_as_it_goes_on(visitor: Visitor) -> None:
+    page = visitor.sign_in().page
+    visitor.go("/servers?q=fresh")
+    page.locator("#pulse", has_text="live").wait_for()
+    name = f"fresh-{page.viewport_size['width']}"
+    server = {"name": name, "flavorRef": "42", "imageRef": visitor.town.house.image_id(), "networks": "none"}
+    visitor.town.house.call("POST", "/servers", {"server": server})
+    row = page.locator("tr", has_text=name)
+    row.locator(".chip", has_text="BUILD").wait_for()
+    visitor.town.house.settle()
+    row.locator(".chip", has_text="ACTIVE").wait_for()
+
+
+def test_time_can_be_slid_back(visitor: Visitor) -> None:
+    page = visitor.sign_in().page
+    visitor.go("/time")
+    slider = page.locator("#tick")
+    slider.focus()
+    page.keyboard.press("Home")
+    page.wait_for_url("**/time?tick=0*")
+    page.get_by_text("There were no servers then.").wait_for()
+    assert page.locator(".changes li", has_text="web1").count() == 1
+
+
+def test_a_tenant_sees_nothing_of_others(visitor: Visitor) -> None:
+    page = visitor.sign_in("mia", "hers").page
+    visitor.go("/servers")
+    page.get_by_role("link", name="hers1").wait_for()
+    assert page.get_by_role("link", name="web2").count() == 0
+    for path in (f"/servers/{visitor.town.servers['web2']}", f"/hosts/{visitor.town.house.cloud.plane.agents[0].host}"):
+        assert visitor.go(path).status == 404
+    visitor.go("/")
+    assert "web2" not in page.locator("main").inner_text()
+    visitor.complaints.clear()  # the browser itself complains of the pages that were refused
+
+
+def test_a_filter_that_was_kept_is_there_again(visitor: Visitor) -> None:
+    page = visitor.sign_in().page
+    visitor.go("/servers?status=ERROR")
+    page.get_by_label("Keep this filter as").fill("in trouble")
+    page.get_by_role("button", name="Keep").click()
+    visitor.go("/servers")
+    page.get_by_role("link", name="in trouble").click()
+    page.wait_for_url("**status=ERROR*")
+
+
+def test_the_keyboard_reaches_the_question_and_the_answer(visitor: Visitor) -> None:
+    page = visitor.sign_in().page
+    page.locator("body").press("/")
+    page.keyboard.type("broken")
+    page.keyboard.press("Enter")
+    page.get_by_text("The disk of").wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert wait_until(lambda: page.evaluate("document.activeElement.id") == "main", "the jump to the content")
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_every_page_is_for_everybody_and_fits(town: Town, visitor: Visitor, colours: str) -> None:
+    page = visitor.sign_in().page
+    page.emulate_media(color_scheme=colours)
+    problems = []
+    for name, path in _paths(town).items():
+        assert visitor.go(path).status == 200, name
+        problems += [f"{name}: {found}" for found in _findings(page)]
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            problems.append(f"{name} is wider than the window")
+    assert problems == []
+
+
+def test_a_servers_name_is_never_markup(visitor: Visitor) -> None:
+    dialogs: list[str] = []
+    page = visitor.sign_in().page
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    for path in ("/servers", f"/servers/{visitor.town.servers['<script>alert(1)</script>']}", "/time", "/feed"):
+        visitor.go(path)
+        page.locator("main", has_text="<script>alert(1)</script>").wait_for()
+    assert dialogs == []
