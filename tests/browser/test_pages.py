@@ -49,15 +49,15 @@ def test_somebody_signs_in_finds_a_failed_server_and_reads_why(visitor: Visitor)
 
 
 def test_a_boot_is_seen_as_it_goes_on(visitor: Visitor) -> None:
-    page = visitor.sign_in().page
-    visitor.go("/servers?q=fresh")
-    page.locator("#pulse", has_text="live").wait_for()
+    page, house = visitor.sign_in().page, visitor.town.house
     name = f"fresh-{page.viewport_size['width']}"
-    server = {"name": name, "flavorRef": "42", "imageRef": visitor.town.house.image_id(), "networks": "none"}
-    visitor.town.house.call("POST", "/servers", {"server": server})
+    server = {"name": name, "flavorRef": "42", "imageRef": house.image_id(), "networks": "none"}
+    house.call("POST", "/servers", {"server": server})
+    visitor.go("/servers?q=fresh")
     row = page.locator("tr", has_text=name)
     row.locator(".chip", has_text="BUILD").wait_for()
-    visitor.town.house.settle()
+    page.locator("#pulse", has_text="live").wait_for()
+    house.settle()
     row.locator(".chip", has_text="ACTIVE").wait_for()
 
 

@@ -18,11 +18,11 @@ AUTH = "http://cloud.test:8774/identity/v3"
 class Browser:
     """Pages and forms. ``elsewhere`` hides what only a Kilonova has: the console then stands before any Nova.
 
-    The console has a clock of its own, with which the house's is made to agree.
+    The console has a clock of its own, with which the house's is made to agree: some minutes are left to pass.
     """
 
     def __init__(self, house: House, *, elsewhere: bool = False) -> None:
-        house.at = Instant(time.time_ns() // 1000)
+        house.at = Instant(time.time_ns() // 1000 - 300_000_000)
         house.pass_seconds(1)
         self.seconds = 0.0
         self.transport = Counting(house.transport, hides="/state/" if elsewhere else None)

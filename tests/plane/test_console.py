@@ -195,6 +195,7 @@ def test_the_timeline_has_what_nobody_asked_for(house: House, browser: Browser) 
     server = house.boot("web1")["id"]
     house.pass_seconds(90, beating=False)
     house.pass_seconds(1)
+    house.settle()
     browser.sign_in()
     page = browser.page(f"/servers/{server}")
     (agent,) = house.cloud.plane.agents
@@ -240,7 +241,6 @@ def test_a_cookie_of_filters_that_makes_no_sense_keeps_none(cookie: str) -> None
 @pytest.mark.parametrize(
     "path",
     [
-        "/servers/..",
         "/servers/%2e%2e",
         "/servers/x%3Fall_tenants=1",
         "/hosts/%23",
@@ -276,6 +276,7 @@ def test_whom_the_cloud_knows_no_more_has_to_sign_in_again(house: House, browser
 def test_usage_can_be_taken_away_as_a_table(house: House, browser: Browser) -> None:
     house.call("POST", "/flavors", {"flavor": {"name": "=1+1", "id": "sum", "vcpus": 1, "ram": 64, "disk": 1}})
     house.boot("web1", flavorRef="sum")
+    house.pass_seconds(30)
     browser.sign_in()
     reply = browser.get("/usage.csv")
     assert "attachment" in reply.headers["content-disposition"]

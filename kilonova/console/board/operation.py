@@ -50,9 +50,8 @@ class Part:
     @property
     def stations(self) -> list[Station]:
         """Its way so far, in order."""
-        found = [Station(at=self.entry.started_at, title="Accepted")]
-        if self.received_at is not None:
-            found.append(Station(at=self.received_at, title="The API got it"))
+        found = [Station(at=self.received_at, title="The API got it")] if self.received_at is not None else []
+        found.append(Station(at=self.entry.started_at, title="Accepted"))
         for each in self.decisions:
             is_placed = bool(each["chosen_host"])
             found.append(

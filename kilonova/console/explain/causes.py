@@ -111,6 +111,12 @@ CAUSES: Final[tuple[Cause, ...]] = (
         "Ask for it on a host with another driver.",
     ),
     _cause(
+        "name_taken",
+        r"another machine of the host|domain .{0,60}already exists",
+        "Another machine on {host}, which this cloud did not make, has the name or id of {name}.",
+        "Rename or remove that machine; the cloud does not touch it.",
+    ),
+    _cause(
         "quota",
         r"quota exceeded",
         "{name} would have been more than its project's quota allows.",

@@ -20,10 +20,11 @@ _BLIND_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.5
 """Between two tellings: a page cannot be made anew faster than this."""
 _MOST_KEYS: Final = 100
+_READY: Final = "event: ready\ndata: {}\n\n"
 
 
 def live(client: Client) -> StreamingResponse:
-    """Server-sent events: ``changed`` with the keys of what changed, until the browser goes."""
+    """Server-sent events: ``ready``, and ``changed`` with the keys of what changed, until the browser goes."""
     return StreamingResponse(_changes(client), media_type="text/event-stream")
 
 
@@ -43,13 +44,17 @@ async def _changes(client: Client) -> AsyncIterator[str]:
                 yield f"event: trouble\ndata: {json.dumps(_sentence(error))}\n\n"
                 await asyncio.sleep(_BLIND_SECONDS)
                 continue
-            if last is not None:
+            if last is None:
+                # Whatever happened between the making of the page and now is in no later answer.
+                yield _READY + _event([])
+            else:
                 yield _event(answer["events"]) if answer["events"] else ": still here\n\n"
             last = answer["head"] if last is None else answer["next"]
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _blindly() -> AsyncIterator[str]:
+    yield _READY
     while True:
         await asyncio.sleep(_BLIND_SECONDS)
         yield _event([])

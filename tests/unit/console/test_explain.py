@@ -80,6 +80,7 @@ _CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("guest_missing", _failed("Domain not found: no domain with matching uuid"), {}),
     ("guest_crashed", _failed("The guest's process ended unexpectedly"), {}),
     ("interrupted", _failed("The operation 'reboot' was given up. It did not end in time."), {}),
+    ("name_taken", _failed("x"), {"cause": "name_taken"}),
     ("quota", _failed("Quota exceeded for cores"), {}),
     ("error", _failed("Something else"), {"timeline": [_entry("reboot", "failed")]}),
     ("late", {**_ACTIVE, "OS-EXT-STS:task_state": "rebooting"}, {"timeline": [_entry("reboot", "open", minutes=20)]}),

@@ -57,7 +57,7 @@ function soon() { due ??= setTimeout(refresh, wait); }
 function listen() {
   const stream = new EventSource(`${words.root}/live`);
   const say = (text) => { const pulse = document.getElementById("pulse"); if (pulse && pulse.textContent !== text) pulse.textContent = text; };
-  stream.addEventListener("open", () => { say(`● ${words.wordLive}`); });
+  stream.addEventListener("ready", () => { say(`● ${words.wordLive}`); });
   stream.addEventListener("changed", () => { say(`● ${words.wordLive}`); soon(); });
   stream.addEventListener("trouble", (event) => say(`○ ${JSON.parse(event.data)}`));
   stream.addEventListener("error", () => say(`○ ${words.wordReconnecting}`));
