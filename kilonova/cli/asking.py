@@ -7,16 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
+from kilonova.cli.watching import watched
+from kilonova.console import board
 from kilonova.console.accounts import find_login
 from kilonova.console.client import Client
+from kilonova.console.errors import CloudError
 
 _ENDLESS: Final = 10_000
 FORMATS: Final = ("table", "json", "yaml", "csv")
 
 
 def asking(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--os-cloud`` and ``-f``; they reach it as ``os_cloud`` and ``form``."""
+    """Give a command ``--os-cloud``, ``-f`` and ``-w``; the first two reach it as ``os_cloud`` and ``form``."""
+    return watched(asking_once(command))
+
+
+def asking_once(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command that goes on by itself, or that is not to be done again."""
     form = click.option("-f", "--format", "form", type=click.Choice(FORMATS), default="table", help="How to write it.")
     cloud = click.option("--os-cloud", help="Which cloud of clouds.yaml; $OS_CLOUD, or this machine's own.")
     return cloud(form(command))
@@ -25,6 +34,30 @@ def asking(command: Callable[..., Any]) -> Callable[..., Any]:
 def connected(os_cloud: str | None) -> Client:
     """A client of the cloud that is meant."""
     return Client(find_login(os_cloud))
+
+
+def sees_all(client: Client, *, own: bool) -> bool:
+    """Whether to look at all projects: as administrators do who do not ask for their own."""
+    return "admin" in client.sign_in_once().roles and not own
+
+
+class ServerName(click.ParamType[str]):
+    """The name or id of a server; the shell completes names."""
+
+    name = "server"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Servers whose names begin so; none where the cloud does not say."""
+        try:
+            client = connected(ctx.params.get("os_cloud"))
+            found = board.find_servers(client, all_projects=sees_all(client, own=False), search=incomplete)
+        except CloudError:
+            return []
+        return [
+            CompletionItem(each["name"], help=each["status"])
+            for each in found.servers
+            if str(each["name"]).startswith(incomplete)
+        ]
 
 
 def write(form: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from kilonova.cli.asking import asking, connected, write
+from kilonova.cli.asking import asking, connected, sees_all, write
 from kilonova.console import board
 
 
@@ -12,7 +12,6 @@ from kilonova.console import board
 def command(*, os_cloud: str | None, form: str, own: bool) -> None:
     """Group the servers that are in error by what their fault says, the largest group first."""
     client = connected(os_cloud)
-    person = client.sign_in()
-    groups = board.list_failures(client, all_projects="admin" in person.roles and not own)
+    groups = board.list_failures(client, all_projects=sees_all(client, own=own))
     rows = [{**group, "servers": " ".join(str(each["name"]) for each in group["servers"][:10])} for group in groups]
     write(form, ("count", "message", "servers"), rows)

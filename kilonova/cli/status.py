@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from kilonova.cli.asking import asking, connected, write
+from kilonova.cli.asking import asking, connected, sees_all, write
 from kilonova.console import board
 
 
@@ -17,8 +17,7 @@ def command(*, os_cloud: str | None, form: str, own: bool) -> None:
     Ends with status 2 where a service is down, 1 where a server is in error, 0 else.
     """
     client = connected(os_cloud)
-    person = client.sign_in()
-    found = board.overview(client, all_projects="admin" in person.roles and not own)
+    found = board.overview(client, all_projects=sees_all(client, own=own))
     rows = [{"what": f"servers {status}", "is": count} for status, count in found.statuses]
     rows += [{"what": f"{bar.name} taken", "is": f"{bar.used:,.0f} of {bar.total:,.0f}"} for bar in found.capacity]
     rows += [{"what": f"{each['binary']} on {each['host']}", "is": each["state"]} for each in found.services]

@@ -2,7 +2,7 @@
 
 import click
 
-from kilonova.cli.asking import asking, connected, write
+from kilonova.cli.asking import ServerName, asking, connected, write
 from kilonova.console import board
 
 _COLUMNS = ("started", "what", "step", "host", "seconds", "result", "request_id")
@@ -10,7 +10,7 @@ _COLUMNS = ("started", "what", "step", "host", "seconds", "result", "request_id"
 
 @click.command(name="timeline")
 @asking
-@click.argument("server")
+@click.argument("server", type=ServerName())
 def command(*, os_cloud: str | None, form: str, server: str) -> None:
     """Tell what happened to SERVER (its id or name): every request and each of its steps, the latest request first."""
     client = connected(os_cloud)
