@@ -21,6 +21,7 @@ from kilonova.drivers.disks.tool import qemu_img
 from kilonova.drivers.instances.definition import Definition, Disk, DiskRole
 from kilonova.drivers.protocol import GuestSpec
 
+_QCOW2_MAGIC: Final = b"QFI\xfb"
 _QCOW2_SIZE_AT: Final = 24
 _NAMES: Final = {DiskRole.ROOT: "root", DiskRole.EPHEMERAL: "ephemeral"}
 
@@ -37,6 +38,33 @@ def take_disks(
     for disk in definition.disks:
         _refuse_to_shrink(source, disk, wanted)
     return tuple(_each(source, definition, spec, directory, cache))
+
+
+def receive_disks(source: Path, definition: Definition, directory: Path, cache: ImageCache) -> tuple[Disk, ...]:
+    """Make disks of the same sizes and over the same images in the new directory, with nothing on them yet.
+
+    What is never written to is there already. Raises GuestFailure.
+    """
+    return tuple(_received(source, disk, directory, cache) for disk in definition.disks)
+
+
+def _received(source: Path, disk: Disk, directory: Path, cache: ImageCache) -> Disk:
+    base = None if disk.base is None else cache.adopt(_cached(source, disk.base))
+    if disk.is_writable:
+        below = () if base is None else ("-b", os.path.relpath(base, directory), "-F", _format_of(base))
+        size = str(virtual_size(source / disk.file))
+        qemu_img(("create", "-q", "-f", "qcow2", *below, disk.file, size), cwd=directory)
+        return disk
+    if base is not None:
+        return replace(disk, file=os.path.relpath(base, directory))
+    copy_file(source / disk.file, directory / disk.file)
+    return disk
+
+
+def _format_of(image: Path) -> str:
+    """The format of an image that was checked when it came: only those two are below disks."""
+    with image.open("rb") as file:
+        return "qcow2" if file.read(len(_QCOW2_MAGIC)) == _QCOW2_MAGIC else "raw"
 
 
 def copy_file(source: Path, destination: Path) -> None:

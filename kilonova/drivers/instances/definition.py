@@ -45,6 +45,11 @@ class Disk:
     base: str | None = None
     """The name of the cached image under it."""
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether its guest writes to it, as it does not to CDs."""
+        return self.role not in (DiskRole.CDROM, DiskRole.CONFIG)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:

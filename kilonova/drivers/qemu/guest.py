@@ -15,10 +15,8 @@ from kilonova.domain.states import PowerState
 from kilonova.drivers import host
 from kilonova.drivers.disks.cache import cache_key
 from kilonova.drivers.disks.making import RESCUE_DISK, make_disks, make_rescue_disk
-from kilonova.drivers.disks.moving import take_disks
 from kilonova.drivers.disks.tool import SNAPSHOT_FORMAT, copy_at_rest, disk_trouble
-from kilonova.drivers.instances.aside import Aside
-from kilonova.drivers.instances.console import read_console, take_console, trim_console
+from kilonova.drivers.instances.console import read_console, trim_console
 from kilonova.drivers.instances.definition import (
     DEFINITION_FILE,
     Condition,
@@ -70,9 +68,19 @@ class Guest:
     def state(self) -> PowerState:
         """Its power state now."""
         machine, definition = self._machine, self._definition
-        if machine is not None:
+        if machine is not None and not self._is_on_its_way:
             return machine.state
         return PowerState.NOSTATE if definition is None else STATE_WITHOUT_QEMU[definition.condition]
+
+    @property
+    def _is_preparing(self) -> bool:
+        """Whether it was never whole on this host: it is not there, is being made, or is on its way here."""
+        return self._definition is None or self._definition.condition is Condition.PREPARING
+
+    @property
+    def _is_on_its_way(self) -> bool:
+        """Whether a QEMU that runs for it only waits for it."""
+        return self._definition is not None and self._definition.condition is Condition.PREPARING
 
     @property
     def _is_up(self) -> bool:
@@ -88,7 +96,7 @@ class Guest:
         if self._definition is None and (self.directory / DEFINITION_FILE).exists():
             text = "there is something on the host that is not understood"
             raise GuestFailure(FaultCause.DRIVER_ERROR, text, detail=f"{self.directory} is not of this version")
-        if self._definition is not None and self._definition.condition is not Condition.PREPARING:
+        if not self._is_preparing:
             self.power_on()
             return
         try:
@@ -99,35 +107,6 @@ class Guest:
         except BaseException:
             self.destroy()
             raise
-
-    def take_in(self, spec: GuestSpec, source: Path) -> None:
-        """Make it, switched off, of what its own directory elsewhere has; one that is here already is left alone."""
-        if self._definition is not None and self._definition.condition is not Condition.PREPARING:
-            return
-        was = find_definition(source)
-        if was is None or was.uuid != self.uuid:
-            text = "what the server left on its old host cannot be reached from its new one"
-            raise GuestFailure(FaultCause.GUEST_MISSING, text, detail=f"there is no guest in {source}")
-        try:
-            with self._making_disks():
-                self._prepare(spec, lambda: take_disks(source, was, spec, self.directory, self._site.cache))
-                take_console(source / command.CONSOLE_LOG, self.directory)
-        except BaseException:
-            self.destroy()
-            raise
-
-    def set_aside(self, aside: Aside) -> Path:
-        """Put it, switched off, where what has moved away is kept; gives the place. It is not here any more."""
-        self._definition = None
-        return aside.put(self.directory)
-
-    def put_back(self, aside: Aside) -> None:
-        """Put what is kept of it in the place of what is here, if anything is kept."""
-        if aside.find(self.uuid) is not None:
-            self.destroy()
-            aside.take_back(self.directory)
-            self._definition = find_definition(self.directory)
-        self._require_definition()
 
     def destroy(self) -> None:
         """Kill it and remove its directory."""
@@ -259,7 +238,8 @@ class Guest:
         if found is not None:
             machine = self._hold(found)
             machine.find_out()
-            self._record_running(machine)
+            if not self._is_on_its_way:  # else whoever awaits it will say so
+                self._record_running(machine)
         elif definition is not None and definition.memory:
             self._record(Condition.OFF)  # suspended: what it was doing is on disk
         elif definition is not None and definition.condition is Condition.ON:
@@ -292,14 +272,16 @@ class Guest:
 
     # --- making and starting ----------------------------------------------------------------------------
 
-    def _prepare(self, spec: GuestSpec, make: Callable[[], tuple[Disk, ...]]) -> None:
+    def _prepare(
+        self, spec: GuestSpec, make: Callable[[], tuple[Disk, ...]], *, becomes: Condition = Condition.OFF
+    ) -> None:
         remove_directory(self.directory)  # of an attempt that was cut off
         self.directory.mkdir(mode=0o700)
         definition = Definition.of(spec)
         save_definition(self.directory, definition)
         disks = make()
         self._definition = replace(definition, disks=disks)
-        self._record(Condition.OFF)
+        self._record(becomes)
 
     def _launch(self, *, with_memory: bool = False) -> None:
         definition = self._require_definition()
@@ -420,6 +402,8 @@ class Guest:
         asked = self._asked
         with self._facts:
             machine, self._machine = self._machine, None
+            if self._is_on_its_way:
+                return  # whoever waits for it will miss it
             meant = asked or (machine is not None and machine.halted)
             self._write(Condition.OFF if meant else Condition.CRASHED)
         if not asked:

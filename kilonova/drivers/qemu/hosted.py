@@ -21,7 +21,8 @@ from kilonova.drivers.instances.aside import Aside
 from kilonova.drivers.instances.room import GONE
 from kilonova.drivers.protocol import Listener
 from kilonova.drivers.qemu import process
-from kilonova.drivers.qemu.guest import Guest
+from kilonova.drivers.qemu.moving_guest import MovingGuest
+from kilonova.drivers.qemu.sending import Sending
 from kilonova.drivers.qemu.site import Site
 from kilonova.drivers.qemu.watch import Watch
 from kilonova.drivers.turns import Turns
@@ -53,7 +54,9 @@ class HostedGuests:
         self._guard = Lock()
         self._turns = Turns()
         self._next_cleaning = 0.0
-        self._guests: dict[str, Guest] = {}
+        self._guests: dict[str, MovingGuest] = {}
+        self._sendings: dict[str, Sending] = {}
+        self._sending_guard = Lock()
         self._site: Site | None = None
         self._lock_file: IO[str] | None = None
 
@@ -83,12 +86,12 @@ class HostedGuests:
             self._lock_file.close()
 
     @contextlib.contextmanager
-    def _held(self, uuid: str) -> Iterator[Guest]:
+    def _held(self, uuid: str) -> Iterator[MovingGuest]:
         """The guest of this uuid, there or not, for the one verb whose turn it is."""
         with self._turns.take(_checked(uuid)):
             site = self._started
             with self._guard:
-                guest = self._guests.get(uuid) or Guest(uuid, site)
+                guest = self._guests.get(uuid) or MovingGuest(uuid, site)
                 self._guests[uuid] = guest
             try:
                 yield guest
@@ -107,7 +110,7 @@ class HostedGuests:
     def _aside(self) -> Aside:
         return self._started.aside
 
-    def _kept(self, uuid: str) -> Guest:
+    def _kept(self, uuid: str) -> MovingGuest:
         with self._guard:
             guest = self._guests.get(uuid)
         if guest is None:
@@ -119,7 +122,7 @@ class HostedGuests:
         idle = self._images.remove_unused_original_minimum_age_seconds
         self._started.cache.forget_unused(self._used_images, idle_seconds=idle, now=time.time())
 
-    def _known(self) -> list[Guest]:
+    def _known(self) -> list[MovingGuest]:
         with self._guard:
             return list(self._guests.values())
 
@@ -128,7 +131,7 @@ class HostedGuests:
             shutil.rmtree(leftover, ignore_errors=True)
         running = process.find_processes(site.instances)
         for uuid in [path.name for path in site.instances.iterdir() if _is_uuid(path.name)]:
-            guest = self._guests[uuid] = Guest(uuid, site)
+            guest = self._guests[uuid] = MovingGuest(uuid, site)
             guest.adopt(running.pop(uuid, None))
         for uuid, orphan in running.items():
             _LOG.warning("a QEMU of ours runs without its guest's directory (%s); it is ended", uuid)

@@ -1,153 +1,184 @@
-"""Guests that move while they run, from one emulated host to another, with their disks."""
+"""Guests that move while they run: nothing is booted, nothing is lost, and what is called off goes on where it was."""
 
-import os
+import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
-from kilonova.drivers.libvirt.driver import LibvirtDriver
-from kilonova.drivers.protocol import CanLiveMigrate, GuestSpec
-from kilonova.images.guests import tiny
-from tests.backends.driver.libvirt_world import Hosts, LibvirtWorld
-from tests.backends.driver.worlds import guest_spec, image_of
-from tests.waiting import wait_until
+from kilonova.drivers.protocol import CanLiveMigrate, CanMove, GuestSpec
+from tests.backends.driver.worlds import QemuWorld, World, guest_spec
 
 
 @pytest.fixture
-def other(libvirt: LibvirtWorld, tmp_path: Path) -> Iterator[LibvirtWorld]:
-    """Another host."""
-    made = libvirt.another(tmp_path / "other")
+def other(world: World) -> Iterator[World]:
+    """Another host of the same machine, beside the first one."""
+    made = world.another(world.state_dir.parent / "other")
     yield made
     made.clean_up()
 
 
-def driver_of(world: LibvirtWorld) -> LibvirtDriver:
+def live(world: World) -> CanLiveMigrate:
     assert isinstance(world.driver, CanLiveMigrate)
-    return cast("LibvirtDriver", world.driver)
+    return cast("CanLiveMigrate", world.driver)
 
 
-def prepared(world: LibvirtWorld, other: LibvirtWorld, spec: GuestSpec) -> Mapping[str, Any]:
-    driver_of(other).check_live_destination(spec)
-    driver_of(world).check_live_source(spec.uuid)
-    return driver_of(other).prepare_live(spec)
+def ignore(_: Mapping[str, int]) -> None:
+    """Nobody watches."""
 
 
-def heavy_image() -> bytes:
-    """The tiny guest with a disk that takes a while to be sent."""
-    return tiny.image() + os.urandom(24 << 20)
-
-
-def test_a_guest_moves_while_it_runs_with_what_it_had_written(libvirt: LibvirtWorld, other: LibvirtWorld) -> None:
-    spec = guest_spec()
-    guest = libvirt.spawn_ready(spec)
-    libvirt.driver.reboot(guest, hard=True, timeout_seconds=0)
-    libvirt.await_boots(guest, 2)
-    target = prepared(libvirt, other, spec)
-    assert other.driver.list_guests() == {guest: PowerState.NOSTATE}
-    told: list[Mapping[str, int]] = []
-    parcel = driver_of(libvirt).live_migrate(guest, target, told.append)
-    assert driver_of(libvirt).live_migrate(guest, target, told.append) == parcel
+def move(source: World, destination: World, spec: GuestSpec) -> list[Mapping[str, int]]:
+    """Every step, each of them twice where that may happen; what was told on the way."""
+    heard: list[Mapping[str, int]] = []
+    live(destination).check_live_destination(spec)
+    live(source).check_live_source(spec.uuid)
+    target = live(destination).prepare_live(spec)
+    assert destination.driver.power_state(spec.uuid) is PowerState.NOSTATE
+    parcel = live(source).live_migrate(spec.uuid, target, heard.append)
+    assert live(source).live_migrate(spec.uuid, target, heard.append) == parcel
     for _ in range(2):
-        driver_of(other).arrive(spec, parcel)
-    assert other.driver.list_guests() == {guest: PowerState.RUNNING}
-    assert libvirt.driver.list_guests() == {guest: PowerState.SHUTDOWN}
-    driver_of(libvirt).confirm_move(guest)
-    assert libvirt.driver.list_guests() == {}
-    console = other.driver.console_log(guest, lines=None)
-    assert "boots=2" in console, "what it wrote on its old host is still there"
-    assert "boots=3" not in console, "it did not boot on its way"
-    other.type_in(guest, b"still there")
-    wait_until(lambda: "still there" in other.driver.console_log(guest, lines=None), "the guest to answer")
-    other.restart()
-    other.driver.reboot(guest, hard=True, timeout_seconds=0)
-    other.await_boots(guest, 3)
-    assert libvirt.events == other.events == []
+        live(destination).arrive(spec, parcel)
+    cast("CanMove", source.driver).confirm_move(spec.uuid)
+    return heard
 
 
-def test_a_guest_moves_there_and_back(libvirt: LibvirtWorld, other: LibvirtWorld) -> None:
-    spec = guest_spec(config_drive=True)
-    guest = libvirt.spawn_ready(spec)
-    for here, there in ((libvirt, other), (other, libvirt)):
-        parcel = driver_of(here).live_migrate(guest, prepared(here, there, spec), print)
-        driver_of(there).arrive(spec, parcel)
-        driver_of(here).confirm_move(guest)
-    assert libvirt.driver.list_guests() == {guest: PowerState.RUNNING}
-    assert other.driver.list_guests() == {}
-    libvirt.driver.power_off(guest, timeout_seconds=20)
-    libvirt.driver.power_on(guest)
-    libvirt.await_boots(guest, 2)
-
-
-def test_a_disk_that_stands_on_another_image_is_sent_whole(libvirt: LibvirtWorld, other: LibvirtWorld) -> None:
+def test_a_running_guest_goes_on_elsewhere_without_a_boot(world: World, other: World) -> None:
     spec = guest_spec()
-    guest = libvirt.spawn_ready(spec)
-    blank = image_of(bytes(len(tiny.image())), "raw", image_id="44444444-2222-4333-8444-555555555555")
-    target = prepared(libvirt, other, replace(spec, image=blank))
-    driver_of(other).arrive(spec, driver_of(libvirt).live_migrate(guest, target, print))
-    driver_of(libvirt).confirm_move(guest)
-    other.driver.reboot(guest, hard=True, timeout_seconds=0)
+    guest = world.spawn_ready(spec)
+    heard = move(world, other, spec)
+    assert other.driver.power_state(guest) is PowerState.RUNNING
+    assert world.driver.list_guests() == {}
+    assert other.driver.console_log(guest, lines=None).count("READY boots=") == 1
+    assert any(each.get("memory_total_bytes", 0) > 0 for each in heard)
+    other.driver.power_off(guest, timeout_seconds=20)
+    assert "power button, off" in other.driver.console_log(guest, lines=None), "it hears, so it runs"
+    other.driver.power_on(guest)
     other.await_boots(guest, 2)
 
 
-def test_a_move_that_is_called_off_leaves_the_guest_running(
-    emulated_hosts: Hosts, other: LibvirtWorld, tmp_path: Path
-) -> None:
-    slow = LibvirtWorld(tmp_path / "slow", emulated_hosts, live_migration_bandwidth=1)
-    try:
-        spec = guest_spec(image=image_of(heavy_image(), "raw"))
-        guest = slow.spawn_ready(spec)
-        blank = image_of(bytes(len(heavy_image())), "raw", image_id="44444444-2222-4333-8444-555555555555")
-        target = prepared(slow, other, replace(spec, image=blank))
-        under_way, failures = Event(), list[GuestFailure]()
-
-        def move() -> None:
-            try:
-                driver_of(slow).live_migrate(guest, target, lambda _: under_way.set())
-            except GuestFailure as failure:
-                failures.append(failure)
-
-        moving = Thread(target=move)
-        moving.start()
-        wait_until(under_way.is_set, "the move to be under way")
-        driver_of(slow).abort_live(guest)
-        moving.join(60)
-        assert [failure.cause for failure in failures] == [FaultCause.ABORTED], failures
-        driver_of(slow).stay(guest)
-        driver_of(other).cancel_live(guest)
-        assert slow.driver.list_guests() == {guest: PowerState.RUNNING}
-        assert other.driver.list_guests() == {}
-        assert "boots=2" not in slow.driver.console_log(guest, lines=None)
-    finally:
-        slow.clean_up()
+def test_a_frozen_guest_arrives_frozen(world: World, other: World) -> None:
+    spec = guest_spec()
+    guest = world.spawn_ready(spec)
+    world.driver.pause(guest)
+    move(world, other, spec)
+    assert other.driver.power_state(guest) is PowerState.PAUSED
+    other.driver.unpause(guest)
+    assert other.driver.power_state(guest) is PowerState.RUNNING
 
 
-def test_a_move_that_fails_leaves_the_guest_running_and_may_be_tried_again(
-    libvirt: LibvirtWorld, other: LibvirtWorld
+def test_a_guest_that_is_off_cannot_be_sent(world: World, other: World) -> None:
+    spec = guest_spec()
+    guest = world.spawn_ready(spec)
+    world.driver.power_off(guest, timeout_seconds=0)
+    with pytest.raises(GuestFailure, match="not running"):
+        live(world).check_live_source(guest)
+
+
+def test_what_was_made_ready_goes_when_it_is_not_wanted(world: World, other: World) -> None:
+    spec = guest_spec()
+    guest = world.spawn_ready(spec)
+    live(other).prepare_live(spec)
+    for _ in range(2):
+        live(other).cancel_live(guest)
+    live(world).stay(guest)
+    assert other.driver.list_guests() == {}
+    assert world.driver.power_state(guest) is PowerState.RUNNING
+    live(world).abort_live(guest)
+    live(world).force_complete_live(guest)
+
+
+# --- QEMU's own ways ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def second(qemu: QemuWorld) -> Iterator[QemuWorld]:
+    """Another QEMU host beside the first one."""
+    made = QemuWorld(qemu.state_dir.parent / "second")
+    yield made
+    made.clean_up()
+
+
+def test_all_disks_come_along_and_are_those_that_the_guest_goes_on_with(qemu: QemuWorld, second: QemuWorld) -> None:
+    spec = guest_spec(root_gb=1, ephemeral_gb=1, swap_mb=8, config_drive=True)
+    guest = qemu.spawn_ready(spec)
+    qemu.driver.reboot(guest, hard=True, timeout_seconds=0)
+    qemu.await_boots(guest, 2)
+    config = (qemu.instances / guest / "config.iso").read_bytes()
+    move(qemu, second, spec)
+    assert (second.instances / guest / "config.iso").read_bytes() == config
+    second.restart()
+    assert second.driver.power_state(guest) is PowerState.RUNNING
+    second.driver.reboot(guest, hard=True, timeout_seconds=0)
+    second.await_boots(guest, 3)
+    move(second, qemu, spec)
+    assert qemu.driver.power_state(guest) is PowerState.RUNNING
+
+
+def test_a_guest_goes_on_where_it_was_when_the_host_it_went_to_fails(qemu: QemuWorld, second: QemuWorld) -> None:
+    spec = guest_spec()
+    guest = qemu.spawn_ready(spec)
+    target = live(second).prepare_live(spec)
+    second.signal(guest, signal.SIGKILL)
+    with pytest.raises(GuestFailure):
+        live(qemu).live_migrate(guest, target, ignore)
+    live(second).cancel_live(guest)
+    live(qemu).stay(guest)
+    assert second.driver.list_guests() == {}
+    qemu.driver.power_off(guest, timeout_seconds=20)
+    assert "power button, off" in qemu.driver.console_log(guest, lines=None)
+    assert [event for event in second.events if event.uuid == guest] == []
+
+
+def test_a_guest_that_was_called_off_goes_on_and_can_be_sent_and_suspended_later(
+    qemu: QemuWorld, second: QemuWorld
 ) -> None:
     spec = guest_spec()
-    guest = libvirt.spawn_ready(spec)
-    target = prepared(libvirt, other, spec)
-    Path(target["files"]["root"]).write_bytes(b"no disk")
-    with pytest.raises(GuestFailure):
-        driver_of(libvirt).live_migrate(guest, target, print)
-    driver_of(libvirt).stay(guest)
-    driver_of(other).cancel_live(guest)
-    assert libvirt.driver.list_guests() == {guest: PowerState.RUNNING}
-    driver_of(other).arrive(spec, driver_of(libvirt).live_migrate(guest, prepared(libvirt, other, spec), print))
-    driver_of(other).cancel_live(guest)
-    assert other.driver.list_guests() == {guest: PowerState.RUNNING}
-    driver_of(libvirt).confirm_move(guest)
+    guest = qemu.spawn_ready(spec)
+    target = live(second).prepare_live(spec)
+
+    def call_off(_: Mapping[str, int]) -> None:
+        live(qemu).abort_live(guest)
+
+    with pytest.raises(GuestFailure) as failure:
+        live(qemu).live_migrate(guest, target, call_off)
+    assert failure.value.cause is FaultCause.ABORTED
+    live(second).cancel_live(guest)
+    assert qemu.driver.power_state(guest) is PowerState.RUNNING
+    qemu.driver.suspend(guest)
+    qemu.driver.resume(guest)
+    move(qemu, second, spec)
+    assert second.driver.power_state(guest) is PowerState.RUNNING
 
 
-def test_a_guest_that_is_off_does_not_move_while_it_runs(libvirt: LibvirtWorld) -> None:
-    guest = libvirt.spawn_ready(guest_spec())
-    libvirt.driver.power_off(guest, timeout_seconds=0)
-    with pytest.raises(GuestFailure, match="not running"):
-        driver_of(libvirt).check_live_source(guest)
+def test_a_guest_that_is_hurried_runs_where_it_arrives(qemu: QemuWorld, second: QemuWorld) -> None:
+    spec = guest_spec()
+    guest = qemu.spawn_ready(spec)
+    target = live(second).prepare_live(spec)
+    parcel = live(qemu).live_migrate(guest, target, lambda _: live(qemu).force_complete_live(guest))
+    live(second).arrive(spec, parcel)
+    assert second.driver.power_state(guest) is PowerState.RUNNING
+
+
+def test_what_was_made_ready_is_half_made_for_a_later_driver(qemu: QemuWorld, second: QemuWorld) -> None:
+    spec = guest_spec()
+    guest = qemu.spawn_ready(spec)
+    target = live(second).prepare_live(spec)
+    second.restart()
+    assert second.driver.list_guests() == {guest: PowerState.NOSTATE}
+    parcel = live(qemu).live_migrate(guest, target, ignore)
+    live(second).arrive(spec, parcel)
+    assert second.driver.power_state(guest) is PowerState.RUNNING
+
+
+def test_a_guest_of_another_machine_is_not_taken_in_while_it_runs(qemu: QemuWorld, tmp_path: Path) -> None:
+    far = QemuWorld(tmp_path / "far" / "away" / "state")
+    try:
+        with pytest.raises(GuestFailure, match="cannot be reached") as failure:
+            live(far).check_live_destination(guest_spec())
+        assert failure.value.cause is FaultCause.NOT_SUPPORTED
+    finally:
+        far.clean_up()
