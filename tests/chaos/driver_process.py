@@ -17,7 +17,7 @@ from kilonova.drivers.protocol import GuestEvent
 from kilonova.drivers.qemu import QemuDriver, guest
 from kilonova.drivers.qemu.qmp import QmpClient
 from kilonova.images.guests import tiny
-from tests.backends.driver.worlds import NODE, image_of
+from tests.backends.driver.worlds import NODE, guest_spec, image_of
 
 RESCUE = image_of(tiny.image(), "raw", image_id="22222222-2222-4333-8444-555555555555")
 
@@ -47,14 +47,22 @@ def run(state_dir: Path, uuid: str, verb: str, at: int) -> None:
     heard: list[GuestEvent] = []
     driver.start(heard.append)
     Death(at)
-    verbs: dict[str, Callable[[], None]] = {
+    verbs: dict[str, Callable[[], object]] = {
         "suspend": lambda: driver.suspend(uuid),
         "resume": lambda: driver.resume(uuid),
         "rescue": lambda: driver.rescue(uuid, RESCUE, timeout_seconds=20),
         "unrescue": lambda: driver.unrescue(uuid),
+        "migrate_out": lambda: driver.migrate_out(uuid, timeout_seconds=20),
+        "take_in": lambda: driver.take_in(guest_spec(uuid=uuid), _parcel(state_dir, uuid), power_on=True),
+        "revert_move": lambda: driver.revert_move(uuid, power_on=True),
     }
     verbs[verb]()
     driver.close()
+
+
+def _parcel(state_dir: Path, uuid: str) -> dict[str, str]:
+    """What ``migrate_out`` of the guest gave."""
+    return {"directory": str(state_dir.resolve() / "aside" / uuid)}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Suspend, resume, rescue and unrescue, cut off before any of their steps, are finished by being asked for again.
+"""Suspend, resume, rescue, unrescue and moves, cut off before any of their steps, are finished when asked for again.
 
 Real QEMU guests, and a real process that is killed. A guest never boots where it should have gone on, and never runs
 from the wrong disk.
@@ -7,13 +7,15 @@ from the wrong disk.
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from kilonova.domain.states import PowerState
 from kilonova.drivers import host
+from kilonova.drivers.protocol import CanMove
 from tests.backends.driver.worlds import QemuWorld, guest_spec
 from tests.chaos.driver_process import RESCUE
 from tests.services_available import require_or_skip
@@ -95,3 +97,30 @@ def test_a_guest_runs_from_the_right_disk_whatever_step_of_its_rescue_was_the_la
         if not killed:
             break
     assert 3 < at < MOST_STEPS - 1, "were its steps counted?"
+
+
+@pytest.mark.parametrize("verb", ["migrate_out", "take_in", "revert_move"])
+def test_a_guest_has_its_disk_and_only_once_whatever_step_of_its_move_was_the_last(world: QemuWorld, verb: str) -> None:
+    spec = guest_spec()
+    guest, driver = world.spawn_ready(spec), cast("Callable[[], CanMove]", lambda: world.driver)
+    parcel = {"directory": str(world.state_dir.resolve() / "aside" / guest)}
+    for at in range(1, MOST_STEPS):
+        if verb != "migrate_out":
+            assert driver().migrate_out(guest, timeout_seconds=20) == parcel
+        if verb == "revert_move":
+            driver().take_in(spec, parcel, power_on=False)
+            driver().drop_moved(guest)
+        killed = _is_killed(world, guest, verb, at)
+        if verb == "revert_move":
+            driver().revert_move(guest, power_on=True)
+        else:
+            if verb == "migrate_out":
+                assert driver().migrate_out(guest, timeout_seconds=20) == parcel
+            driver().take_in(spec, parcel, power_on=True)
+            driver().confirm_move(guest)
+        assert world.driver.list_guests() == {guest: PowerState.RUNNING}, at
+        assert not list((world.state_dir / "aside").iterdir()), at
+        world.await_boots(guest, at + 1)
+        if not killed:
+            break
+    assert 2 < at < MOST_STEPS - 1, "were its steps counted?"
