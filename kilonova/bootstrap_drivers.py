@@ -48,6 +48,7 @@ def _libvirt(hosts: Sequence[str], settings: Settings, state_dir: Path) -> Seque
     """Each host has a directory of its own, and a daemon of its own where the settings name as many."""
     from kilonova.drivers.libvirt.driver import LibvirtDriver
 
+    state_dir.chmod(0o711)  # for a QEMU of another user; each file in it is its owner's alone
     is_alone = len(hosts) == 1
     uris = settings.libvirt.uris or ("qemu:///system",)
     if len(uris) not in (1, len(hosts)):

@@ -1,6 +1,7 @@
 """What a hypervisor counts of one guest; None for what it does not know (contract §9)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ class Diagnostics:
     nics: tuple[NicCounters, ...] = ()
     memory_maximum_mb: int
     memory_used_mb: int | None = None
+    memory_stats: Mapping[str, int] = field(default_factory=dict)
+    """What else the hypervisor tells of its memory, in KiB and by libvirt's names, such as ``actual``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

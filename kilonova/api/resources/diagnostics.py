@@ -80,8 +80,9 @@ def _asked(call: Call) -> Reading:
 
 def _flat(found: Diagnostics) -> Iterator[tuple[str, int]]:
     yield "memory", found.memory_maximum_mb * _KIB_IN_MIB
-    if found.memory_used_mb is not None:
+    if found.memory_used_mb is not None and "rss" not in found.memory_stats:
         yield "memory-rss", found.memory_used_mb * _KIB_IN_MIB
+    yield from ((f"memory-{name}", number) for name, number in found.memory_stats.items())
     for number, time in enumerate(found.cpu_times):
         if time is not None:
             yield f"cpu{number}_time", time

@@ -14,6 +14,15 @@ GONE: Final = ".gone-"
 _OWN_MEMORY_MB: Final = 32  # what QEMU needs beside the guest's memory
 
 
+def make_open_directory(directory: Path) -> None:
+    """Make a directory, unless it is there, that another user's QEMU may walk through and not look around in.
+
+    A daemon that runs guests as a user of its own takes over the files that it is told of, and needs to get there.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o711)  # whatever the umask is
+
+
 def remove_directory(directory: Path) -> None:
     """Remove a guest's directory: it is there, or it is not, whenever somebody looks."""
     if directory.exists():

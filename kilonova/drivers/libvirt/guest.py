@@ -27,7 +27,7 @@ from kilonova.drivers.instances.definition import (
     find_definition,
     save_definition,
 )
-from kilonova.drivers.instances.room import remove_directory, require_memory
+from kilonova.drivers.instances.room import make_open_directory, remove_directory, require_memory
 from kilonova.drivers.libvirt.copying import copy_live
 from kilonova.drivers.libvirt.description import CONSOLE_LOG, Place, describe
 from kilonova.drivers.libvirt.known import KnownGuest
@@ -106,7 +106,7 @@ class Guest(KnownGuest):
         if not self.is_made and not self.has_arrived:
             with disk_trouble():
                 remove_directory(self.directory)
-                self.directory.mkdir(mode=0o711)
+                make_open_directory(self.directory)
                 made = Definition.of(spec)
                 save_definition(self.directory, made)
                 self._definition = replace(made, disks=make_disks(spec, self.directory, self._site.cache))
@@ -296,7 +296,7 @@ class Guest(KnownGuest):
         """Make its directory, with the disks that ``make`` makes there."""
         require_memory(spec.memory_mb)
         remove_directory(self.directory)  # of an attempt that was cut off
-        self.directory.mkdir(mode=0o711)
+        make_open_directory(self.directory)
         definition = Definition.of(spec)
         save_definition(self.directory, definition)
         self._definition = replace(definition, disks=make())

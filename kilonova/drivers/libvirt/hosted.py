@@ -17,7 +17,7 @@ from kilonova.drivers.disks.settings import ImageCacheSettings
 from kilonova.drivers.herald import Herald
 from kilonova.drivers.instances.aside import Aside
 from kilonova.drivers.instances.home import checked_uuid, is_uuid, open_state_dir, owner_of
-from kilonova.drivers.instances.room import GONE
+from kilonova.drivers.instances.room import GONE, make_open_directory
 from kilonova.drivers.libvirt.connection import Connection, Happening
 from kilonova.drivers.libvirt.domains import Domains
 from kilonova.drivers.libvirt.guest import Guest
@@ -66,6 +66,8 @@ class HostedGuests:
         """See the Protocol. Raises HypervisorUnavailable also where another process has the state directory."""
         host.require_qemu()
         state_dir, self._lock_file = open_state_dir(self._state_dir, "libvirt")
+        for directory in (state_dir, *(state_dir / name for name in ("instances", "images"))):
+            make_open_directory(directory)
         watch = Watch(judge=self._judge, look_anew=self._look_anew, tick=self._tick)
         connection = Connection(self.uri, hear=watch.hear, opened=watch.opened)
         try:

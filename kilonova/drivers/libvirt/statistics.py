@@ -42,7 +42,17 @@ def _read(domain: Any, stats: Mapping[str, Any], definition: Definition) -> Diag
         nics=tuple(_nics(stats, macs)),
         memory_maximum_mb=definition.memory_mb,
         memory_used_mb=None if resident is None else resident // _KIB_IN_MIB,
+        memory_stats=dict(_memory(stats)),
     )
+
+
+def _memory(stats: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """By the names that ``memoryStats`` gives them: a balloon that is full is the memory that the guest has."""
+    for name, number in stats.items():
+        if name.startswith("balloon."):
+            known = name.removeprefix("balloon.").replace("-", "_")
+            if known != "maximum":
+                yield {"current": "actual"}.get(known, known), int(number)
 
 
 def _rows(stats: Mapping[str, Any], what: str) -> Iterable[Mapping[str, Any]]:

@@ -1,6 +1,8 @@
 """The mini guest, a Linux, sees what its server was given."""
 
 import base64
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +10,11 @@ import pytest
 
 from kilonova.domain.states import PowerState
 from kilonova.drivers import host
+from kilonova.drivers.libvirt.driver import LibvirtDriver
 from kilonova.drivers.protocol import Nic
 from kilonova.images.guests.mini.__main__ import build, default_cache
 from kilonova.images.guests.mini.packages import CannotBuild
+from tests.backends.driver.libvirt_world import Hosts, LibvirtWorld
 from tests.backends.driver.worlds import QemuWorld, guest_spec, image_of
 from tests.services_available import require_or_skip
 from tests.waiting import wait_until
@@ -62,3 +66,51 @@ def test_a_linux_sees_its_disks_its_card_its_address_and_its_user_data(qemu: Qem
     qemu.driver.power_off(spec.uuid, timeout_seconds=60)
     assert qemu.driver.power_state(spec.uuid) is PowerState.SHUTDOWN
     assert "power button, off" in qemu.driver.console_log(spec.uuid, lines=None)
+
+
+@pytest.fixture
+def bridge() -> Iterator[str]:
+    """A bridge of the host without an address: what is sent there goes nowhere else."""
+    name = f"kv{os.getpid() % 10_000_000}"
+    made = subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=False, capture_output=True, text=True)
+    if made.returncode:
+        require_or_skip(f"this machine lets nobody make a bridge: {made.stderr}")
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+@pytest.fixture
+def bridged(emulated_hosts: Hosts, bridge: str, tmp_path: Path) -> Iterator[LibvirtWorld]:
+    """A world whose guests are on the bridge."""
+    made = LibvirtWorld(tmp_path / "state", emulated_hosts, bridge=bridge)
+    yield made
+    made.clean_up()
+
+
+@pytest.mark.slow
+def test_a_linux_on_a_bridge_is_counted_for_real_and_its_agent_sets_a_password(
+    bridged: LibvirtWorld, mini: bytes
+) -> None:
+    nic = Nic(mac="fa:16:3e:00:00:42", address="10.20.30.40", label="private")
+    spec = guest_spec(image=image_of(mini, image_id="mini"), memory_mb=96, root_gb=1, nics=(nic,))
+    bridged.spawn_ready(spec)
+
+    def console(words: str) -> bool:
+        return words in bridged.driver.console_log(spec.uuid, lines=None)
+
+    driver = bridged.driver
+    assert isinstance(driver, LibvirtDriver)
+
+    def has_asked() -> bool:
+        """Whether its calls for an address went through the card."""
+        counted = driver.count_all()[spec.uuid]
+        assert counted is not None
+        (card,) = counted.nics
+        assert (card.mac, card.device[:4]) == (nic.mac, "vnet")
+        return card.tx_octets > 0 and card.tx_packets > 0
+
+    wait_until(has_asked, "the card's counters to grow", within_seconds=100)
+    wait_until(lambda: console("agent listens"), "the agent", within_seconds=100)
+    driver.set_password(spec.uuid, "a new one; $HOME")
+    wait_until(lambda: console("password set: root:$1$"), "the guest to have a password of its own")

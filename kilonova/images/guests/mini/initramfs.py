@@ -17,6 +17,7 @@ _PLACES: Final = {
     "init": "init",
     "dhcp-event": "etc/dhcp-event",
     "metadata": "etc/metadata",
+    "agent": "etc/agent",
     "power-button": "etc/acpi/PWRF/00000080",
 }
 _DIRECTORIES: Final = (
