@@ -27,6 +27,7 @@ from tests.waiting import wait_until
 _VERSION = "2.96"
 _NEW_PASSWORD = "new-password"
 _REST_SECONDS = 240.0
+_GONE = "SOFT_DELETED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class Storm:
         self.log = Log()
         self._random = Random(weather.seed)  # noqa: S311 - chances of a test, the same each time
         self._servers: list[str] = []
+        self._deleted: list[str] = []
+        self._down: list[str] = []
         self._names = 0
         self._image = self._get("//image/v2/images")["images"][0]["id"]
 
@@ -80,13 +83,19 @@ class Storm:
         self.cloud.kill()
         self.log.kills += 1
         self.cloud.start(is_calm=True)
+        for service in list(self._down):
+            self._declare(service, is_down=False)
         for _ in range(3):
             self._wait_for_rest()
             waiting = [one["id"] for one in self._all_servers() if one["status"] == "VERIFY_RESIZE"]
             for uuid in waiting:
                 self._ask("confirmResize", "POST", f"/servers/{uuid}/action", {"confirmResize": None})
             if not waiting:
-                return
+                break
+        # What is put aside, or stays on its host for a while, is not at rest yet; nor is a host with a guest too many.
+        wait_until(lambda: not self._passing(), "what lasts a while only to be over", within_seconds=_REST_SECONDS)
+        wait_until(lambda: not self._strays(), "hosts to compare their guests", within_seconds=_REST_SECONDS)
+        self._wait_for_rest()
 
     def _next_kill(self, done: int) -> int:
         return done + self._random.randint(self.weather.kill_every // 2, self.weather.kill_every * 3 // 2)
@@ -95,12 +104,58 @@ class Storm:
         wanted = self._random.random()
         if len(self._servers) < self.weather.servers and (not self._servers or wanted < 0.4):
             self._create()
-        elif wanted > 0.95:
-            uuid = self._servers.pop(self._random.randrange(len(self._servers)))
-            self._ask("delete", "DELETE", f"/servers/{uuid}")
+        elif wanted > 0.96:
+            self._delete()
+        elif wanted > 0.94 and self._deleted:
+            self._restore()
+        elif wanted > 0.91:
+            self._meddle()
+        elif wanted > 0.90:
+            self._lose_a_host()
         else:
             name, body = self._random.choice(self._actions())
             self._ask(name, "POST", f"/servers/{self._random.choice(self._servers)}/action", body)
+
+    def _delete(self) -> None:
+        """Put a server aside, or delete it for good."""
+        uuid = self._servers.pop(self._random.randrange(len(self._servers)))
+        if self._random.random() < 0.5:
+            self._ask("forceDelete", "POST", f"/servers/{uuid}/action", {"forceDelete": None})
+        elif self._ask("delete", "DELETE", f"/servers/{uuid}"):
+            self._deleted.append(uuid)
+
+    def _restore(self) -> None:
+        uuid = self._deleted.pop()
+        if self._ask("restore", "POST", f"/servers/{uuid}/action", {"restore": None}):
+            self._servers.append(uuid)
+
+    def _meddle(self) -> None:
+        """Call a live migration off, or hurry it."""
+        for server in self._get("/servers?task_state=migrating&all_tenants=1")["servers"]:
+            for migration in self._get(f"/servers/{server['id']}/migrations")["migrations"]:
+                path = f"/servers/{server['id']}/migrations/{migration['id']}"
+                if self._random.random() < 0.5:
+                    self._ask("abort", "DELETE", path)
+                else:
+                    self._ask("force_complete", "POST", f"{path}/action", {"force_complete": None})
+
+    def _lose_a_host(self) -> None:
+        """Declare a host down and evacuate some of its servers; or one that was is up again."""
+        if len(self._down) > 1:
+            self._declare(self._random.choice(self._down), is_down=False)
+            return
+        services = self._get("/os-services?binary=nova-compute")["services"]
+        service = self._random.choice([each for each in services if each["id"] not in self._down])
+        self._declare(service["id"], is_down=True)
+        for server in self._get(f"/servers?all_tenants=1&host={service['host']}&limit=4")["servers"]:
+            self._ask("evacuate", "POST", f"/servers/{server['id']}/action", {"evacuate": {}})
+
+    def _declare(self, service: str, *, is_down: bool) -> None:
+        if self._ask("forced_down", "PUT", f"/os-services/{service}", {"forced_down": is_down}, is_operation=False):
+            if is_down:
+                self._down.append(service)
+            else:
+                self._down.remove(service)
 
     def _create(self) -> None:
         self._names += 1
@@ -112,7 +167,8 @@ class Storm:
             "networks": "none",
         }
         if self._random.random() < 0.1:
-            verb = self._random.choice(["spawn", "power_off", "reboot", "pause", "destroy"])
+            verbs = ["spawn", "power_off", "reboot", "pause", "destroy", "snapshot", "take_in", "live_migrate"]
+            verb = self._random.choice(verbs)
             server["metadata"] = {"sim:fail": verb}
         reply = self._ask("create", "POST", "/servers", {"server": server})
         if reply is not None:
@@ -120,20 +176,24 @@ class Storm:
 
     def _actions(self) -> list[tuple[str, dict[str, Any]]]:
         plain = ("os-stop", "os-start", "pause", "unpause", "suspend", "resume", "rescue", "unrescue", "lock", "unlock")
-        moves = ("confirmResize", "revertResize", "migrate", "shelve", "unshelve", "shelveOffload", "restore")
+        moves = ("confirmResize", "revertResize", "migrate", "shelve", "unshelve", "shelveOffload")
+        backup = {"name": f"backup{self._names}", "backup_type": "daily", "rotation": 2}
         return [
-            *((key, {key: None}) for key in (*plain, *plain[:2], *moves)),
+            *((key, {key: None}) for key in (*plain, *plain[:2], *moves, "migrate", "shelve", "unshelve")),
             ("reboot", {"reboot": {"type": "SOFT"}}),
             ("reboot", {"reboot": {"type": "HARD"}}),
             ("rebuild", {"rebuild": {"imageRef": self._image}}),
             ("resize", {"resize": {"flavorRef": self._random.choice(["1", "2", "42"])}}),
-            ("os-migrateLive", {"os-migrateLive": {"host": None, "block_migration": "auto"}}),
+            *[("os-migrateLive", {"os-migrateLive": {"host": None, "block_migration": "auto"}})] * 2,
             ("evacuate", {"evacuate": {}}),
             ("changePassword", {"changePassword": {"adminPass": _NEW_PASSWORD}}),
             ("createImage", {"createImage": {"name": f"image{self._names}"}}),
+            ("createBackup", {"createBackup": backup}),
         ]
 
-    def _ask(self, what: str, method: str, path: str, body: Any = None) -> httpx.Response | None:
+    def _ask(
+        self, what: str, method: str, path: str, body: Any = None, *, is_operation: bool = True
+    ) -> httpx.Response | None:
         """Ask once; the reply if it was accepted. One that nobody heard may have been accepted all the same."""
         try:
             reply = self.cloud.call(method, path, body, version=_VERSION)
@@ -145,8 +205,9 @@ class Storm:
         if not reply.is_success:
             self.log.refused[f"{what} {reply.status_code}"] += 1
             return None
-        self.log.accepted[what] += 1
-        self.log.requests[reply.headers["x-openstack-request-id"]] = what
+        if is_operation:
+            self.log.accepted[what] += 1
+            self.log.requests[reply.headers["x-openstack-request-id"]] = what
         return reply
 
     def _get(self, path: str, *, version: str = _VERSION) -> Any:
@@ -171,6 +232,18 @@ class Storm:
                 return found
             marker = f"&marker={page[-1]['id']}"
 
+    def _passing(self) -> list[str]:
+        """Servers whose state lasts a while only."""
+        every = [*self._all_servers(), *self._all_servers(deleted=True)]
+        return [one["id"] for one in every if one["status"] in (_GONE, "SHELVED")]
+
+    def _strays(self) -> list[str]:
+        """Guests that no server wants where they are."""
+        homes = {one["id"]: one["OS-EXT-SRV-ATTR:host"] for one in self._all_servers()}
+        guests = self.cloud.guests()
+        found = [f"guest {uuid} is on {host}" for host, uuid, _ in guests if homes.get(uuid) != host]
+        return found + [f"a guest {uuid} is set aside on {host}" for host, uuid, is_aside in guests if is_aside]
+
     # --- what must hold afterwards ---------------------------------------------------------------------------
 
     def findings(self) -> list[str]:
@@ -180,6 +253,8 @@ class Storm:
             *self._stuck(),
             *self._states(living),
             *self._claims(living),
+            *self._guests(living),
+            *self._images(),
             *self._journal(),
             *self._ends([*living, *deleted]),
             *self._answers(),
@@ -212,6 +287,31 @@ class Storm:
             if used != expected:
                 yield f"host {node['service']['host']} has promised {used}, and its servers have {expected}"
 
+    def _guests(self, living: list[dict[str, Any]]) -> Iterator[str]:
+        yield from self._strays()
+        there = {uuid for _, uuid, _ in self.cloud.guests()}
+        for server in living:
+            has_host, is_well = server["OS-EXT-SRV-ATTR:host"] is not None, server["status"] != "ERROR"
+            if has_host and is_well and server["id"] not in there:
+                yield f"server {server['id']} is {server['status']} and has no guest"
+
+    def _images(self) -> Iterator[str]:
+        """None waits for data that nobody brings, and a series of backups has no more than were to be kept."""
+        series: Counter[str] = Counter()
+        after = ""
+        while True:
+            page = self._get(f"//image/v2/images?limit=100{after}")["images"]
+            for image in page:
+                if image["status"] != "active":
+                    yield f"image {image['name']} is {image['status']}"
+                series[image.get("instance_uuid", "")] += image.get("backup_type") == "daily"
+            if len(page) < 100:
+                break
+            after = f"&marker={page[-1]['id']}"
+        for uuid, number in series.items():
+            if number > 2:
+                yield f"server {uuid} has {number} backups where two were to be kept"
+
     def _journal(self) -> Iterator[str]:
         after, expected = 0, 1
         while True:
@@ -240,7 +340,7 @@ class Storm:
         """Whatever was accepted has an operation with a result; what the API does at once may have none."""
         for request_id, what in self.log.requests.items():
             reply = self.cloud.call("GET", f"//state/v1/operations/{request_id}")
-            if reply.status_code == 404 and what in ("lock", "unlock", "delete"):
+            if reply.status_code == 404 and what in ("lock", "unlock", "delete", "forceDelete"):
                 continue
             if reply.status_code != 200:
                 yield f"the accepted {what} {request_id} is nowhere"

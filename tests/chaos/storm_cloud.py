@@ -22,6 +22,9 @@ report_interval = 1
 service_down_time = 8
 instance_lease = 3
 sync_power_state_interval = 20
+reclaim_instance_interval = 20
+shelved_offload_time = 15
+shelved_poll_interval = 5
 operation_deadlines = "{deadlines}"
 [quota]
 instances = -1
@@ -65,6 +68,14 @@ class StormCloud:
         self._base = self._address(self._process)
         self._port = int(self._base.rsplit(":", 1)[1])
         self._token = self._token or self._sign_in()
+
+    def guests(self) -> list[tuple[str, str, bool]]:
+        """Host, server and whether it is set aside, of every guest that there is."""
+        found = []
+        for file in (self.state_dir / "simulated").glob("*/guests/*.json"):
+            uuid, _, rest = file.name.partition(".")
+            found.append((file.parent.parent.name, uuid, rest == "aside.json"))
+        return found
 
     def kill(self) -> None:
         """Kill it as nobody can notice beforehand."""
