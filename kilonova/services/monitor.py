@@ -6,7 +6,7 @@ fleet's conditions.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from kilonova.domain.images import ImageQuery
 from kilonova.domain.model import SECOND, Clock, Instant
 from kilonova.domain.tallies import Tallies
 from kilonova.services.gallery import Gallery
-from kilonova.store import books, counts, gauges, journal
+from kilonova.store import books, counts, gauges, journal, stuck
 from kilonova.store.database import Connection, Database
 
 _LAG_SECONDS: Final = 30.0
@@ -57,14 +57,19 @@ class Around:
 class Monitor:
     """Safe to ask from several threads; ``step`` is its loop's."""
 
-    def __init__(self, database: Database, clock: Clock, around: Around, *, watch: Watch) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, around: Around, *, watch: Watch, stuck_after_seconds: float
+    ) -> None:
         self._database = database
         self._clock = clock
         self._watch = watch
+        self._stuck_after = stuck_after_seconds
         self.around = around
         self.tallies = Tallies()
         self.drift: int | None = None
         """How much of what is counted twice differed when it was last compared; None before that."""
+        self.stuck: Mapping[str, int] = {}
+        """How much was stuck when it was last searched for, by kind; empty before that."""
         self._reached: int | None = None
         self._lock = threading.Lock()
 
@@ -90,6 +95,12 @@ class Monitor:
             is_even = self._reached == journal.head(connection) and journal.pending(connection) == 0
             if is_even:
                 self._count(connection)
+        return False
+
+    def search(self) -> bool:
+        """Search for what will never end, in all that there is: too much for every scrape. Always False."""
+        with self._database.read() as connection:
+            self.stuck = stuck.count_stuck(connection, now=self._clock(), grace_seconds=self._stuck_after)
         return False
 
     def alive(self) -> list[Check]:

@@ -49,6 +49,7 @@ from kilonova.store.database import Database
 _TICK_SECONDS = 1.0
 _JITTER = 0.1
 _RECOUNT_SECONDS = 600.0
+_SEARCH_SECONDS = 60.0
 _SWEEP_SECONDS = 5.0
 _DEFAULT_COMPARISON_SECONDS = 60.0
 _REMOVAL_SECONDS = 600.0
@@ -375,6 +376,7 @@ class Plane:
             Loop("watcher", self.watcher.step, period_seconds=WATCH_SECONDS),
             Loop("tallies", self.monitor.step, period_seconds=_TICK_SECONDS),
             Loop("recount", self.monitor.recount, period_seconds=_RECOUNT_SECONDS),
+            Loop("stuck", self.monitor.search, period_seconds=_SEARCH_SECONDS),
             *looks,
         ]
 
@@ -394,7 +396,9 @@ class Plane:
             heard=lambda: self._parts.conductor.beats.heard_total,
             bus_trouble=self._parts.bus.trouble,
         )
-        return Monitor(self.database, self._clock, around, watch=self._parts.settings.watch)
+        stuck_after = self.settings.stuck_after_seconds
+        watch = self._parts.settings.watch
+        return Monitor(self.database, self._clock, around, watch=watch, stuck_after_seconds=stuck_after)
 
     def _janitor(self) -> Janitor:
         return Janitor(self.database, self._clock, self._parts.conductor, settings=self._parts.settings)

@@ -1,7 +1,7 @@
 """What should never be there: task states and steps that nobody will ever end. Empty by construction, and searched."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, null, select, union_all
 
@@ -10,6 +10,8 @@ from kilonova.store.schema import instance_actions as actions
 from kilonova.store.schema import instance_events as events
 from kilonova.store.schema import instances
 
+KINDS: Final = ("task_state", "operation", "event", "lease")
+"""What there is in ``Stuck.kind``."""
 _IS_OPEN: ColumnElement[bool] = actions.c.finished_at.is_(None)
 
 
@@ -34,10 +36,11 @@ def list_stuck(connection: Connection, *, now: Instant, grace_seconds: float, li
     return [Stuck(**row) for row in found]
 
 
-def count_stuck(connection: Connection, *, now: Instant, grace_seconds: float) -> int:
-    """How much is stuck by now: 0, or there is a defect."""
+def count_stuck(connection: Connection, *, now: Instant, grace_seconds: float) -> dict[str, int]:
+    """How much is stuck by now, by kind: 0 of each, or there is a defect."""
     found = _stuck(after(now, -grace_seconds)).subquery()
-    return connection.scalar(select(func.count()).select_from(found)) or 0
+    counted = connection.execute(select(found.c.kind, func.count()).group_by(found.c.kind))
+    return {**dict.fromkeys(KINDS, 0), **{str(kind): int(number) for kind, number in counted}}
 
 
 def _stuck(past: Instant) -> Any:

@@ -174,6 +174,22 @@ def test_a_host_that_is_down_has_a_sample_of_its_own(house: House) -> None:
     assert _value(text, 'kilonova_service_turns_total{binary="nova-compute",to="down"}') == 1
 
 
+def test_what_nobody_will_end_is_counted_by_kind(house: House) -> None:
+    server = house.boot()["id"]
+    house.cloud.plane.monitor.search()
+    kinds = ("task_state", "operation", "event", "lease")
+    assert [_value(_scraped(house), f'kilonova_stuck{{kind="{kind}"}}') for kind in kinds] == [0, 0, 0, 0]
+    with house.cloud.database.transaction() as tx:  # as nothing in Kilonova would
+        tx.connection.exec_driver_sql("UPDATE instances SET task_state = 'rebooting'")
+        tx.connection.exec_driver_sql("UPDATE instance_events SET finished_at = NULL, result = NULL")
+    house.at = after(house.at, 100_000)
+    house.cloud.plane.monitor.search()
+    assert [_value(_scraped(house), f'kilonova_stuck{{kind="{kind}"}}') for kind in kinds] == [1, 0, 1, 0]
+    found = house.call("GET", "//state/v1/stuck").json()["stuck"]
+    assert {each["kind"] for each in found} == {"task_state", "event"}
+    assert {each["server"] for each in found} == {server}
+
+
 def test_overdue_operations_are_told_to_be_stuck(house: House) -> None:
     server = house.boot()
     house.act(server["id"], {"os-stop": None})

@@ -169,7 +169,9 @@ def _open_work(connection: Connection, plane: Plane) -> Iterator[Family]:
     yield Family("kilonova_operations_open", "gauge", "Operations that have not ended yet.", under_way)
     ages = [Sample(max(now - each.oldest_at, 0) / SECOND, {"operation": each.operation}) for each in work]
     yield Family("kilonova_operation_open_age_seconds", "gauge", "Age of the oldest operation that is open.", ages)
-    stuck = sum(each.overdue for each in work)
+    overdue = sum(each.overdue for each in work)
     yield Family(
-        "kilonova_operations_stuck", "gauge", "Operations past their deadline; always to be 0.", [Sample(stuck)]
+        "kilonova_operations_stuck", "gauge", "Operations past their deadline; always to be 0.", [Sample(overdue)]
     )
+    stuck = [Sample(number, {"kind": kind}) for kind, number in plane.monitor.stuck.items()]
+    yield Family("kilonova_stuck", "gauge", "What nobody will end, searched for each minute; always to be 0.", stuck)

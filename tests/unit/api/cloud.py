@@ -160,7 +160,8 @@ class QuietPlane:
         self.age_seconds = 0.0
         self.statistics = Statistics(lambda: self.at, settings=settings.statistics)
         around = Around(gallery=self.gallery, failing=lambda: 0, heard=lambda: 0, bus_trouble=self.bus.trouble)
-        self._monitor = Monitor(database, lambda: self.at, around, watch=ServiceSettings().watch)
+        watch = ServiceSettings().watch
+        self._monitor = Monitor(database, lambda: self.at, around, watch=watch, stuck_after_seconds=180)
 
     def diagnose(self, instance: Instance) -> Reading | None:
         if instance.host is None:
