@@ -140,14 +140,12 @@ class Servers:
         plain = get_operation("delete")
 
         def attempt(current: Instance) -> None:
-            if current.task_state in _GONE:
-                return
             operation = delete or (get_operation("soft_delete") if self._is_put_aside(current) else plain)
-            if operation.becomes is current.vm_state:
-                return
             refused = refusal(operation, current, may_override_lock=may_override_lock)
             if refused:
                 raise refused
+            if current.task_state in _GONE or operation.becomes is current.vm_state:
+                return
             if current.host is None or self._is_down(current.host):
                 self._delete_here(request, current, delete or plain)
             else:
