@@ -181,27 +181,34 @@ def to_a_subscriber(folder: Path, rounds: int) -> list[tuple[str, str]]:
     return [(what, f"{median:.1f} ms, {last:.1f} ms")]
 
 
+def run(rows: int, rounds: int) -> list[tuple[str, str]]:
+    """All figures once, and how busy the machine was before."""
+    figures = [("load of the machine before", f"{os.getloadavg()[0]:.1f}")]
+    for measure, amount in ((publishing, rows), (cost_of_the_journal, rounds), (to_a_subscriber, rounds)):
+        with tempfile.TemporaryDirectory() as directory:
+            figures += measure(Path(directory), amount)
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--markdown", type=Path)
     wanted = parser.parse_args()
-    figures: list[tuple[str, str]] = []
-    for measure, amount in (
-        (publishing, wanted.rows),
-        (cost_of_the_journal, wanted.rounds),
-        (to_a_subscriber, wanted.rounds),
-    ):
-        with tempfile.TemporaryDirectory() as directory:
-            figures += measure(Path(directory), amount)
-    lines = "".join(f"| {what} | {figure} |\n" for what, figure in figures)
-    machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
-    print(f"{machine}\n\n| figure | |\n|---|---|\n{lines}")
+    runs = [run(wanted.rows, wanted.rounds) for _ in range(wanted.runs)]
+    head = f"| figure |{' |' * wanted.runs}\n|---|{'---|' * wanted.runs}\n"
+    lines = "".join(
+        f"| {each[0][0]} | {' | '.join(figure for _, figure in each)} |\n" for each in zip(*runs, strict=True)
+    )
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} shared CPUs, SQLite"
+    print(f"{machine}\n\n{head}{lines}")
     if wanted.markdown:
+        made = f"`python -m bench.feed --rows {wanted.rows} --rounds {wanted.rounds} --runs {wanted.runs}`"
         wanted.markdown.write_text(
-            f"# Figures of the feed\n\nMade by `python -m bench.feed --markdown {wanted.markdown}`"
-            f" on {time.strftime('%Y-%m-%d')} ({machine}; SQLite).\n\n| figure | |\n|---|---|\n{lines}"
+            f"# Figures of the feed\n\nMade by {made} on {time.strftime('%Y-%m-%d')} ({machine}); a column a run.\n\n"
+            f"{head}{lines}"
         )
 
 

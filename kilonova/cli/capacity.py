@@ -9,8 +9,10 @@ import click
 from kilonova.cli.asking import asking, connected, write
 from kilonova.console import board
 from kilonova.console.board import Bar, Hosts
+from kilonova.console.client import Client
 
-_COLUMNS = ("where", "what", "used", "total", "free", "percent")
+COLUMNS = ("where", "what", "used", "total", "free", "percent")
+GROUPINGS = ("cloud", "zone", "aggregate", "host")
 
 
 @click.command(name="capacity")
@@ -18,7 +20,7 @@ _COLUMNS = ("where", "what", "used", "total", "free", "percent")
 @click.option(
     "--by",
     "grouping",
-    type=click.Choice(["cloud", "zone", "aggregate", "host"]),
+    type=click.Choice(GROUPINGS),
     default="zone",
     show_default=True,
     help="What to sum it up by.",
@@ -29,14 +31,19 @@ def command(*, os_cloud: str | None, form: str, grouping: str, above: float | No
 
     With --above it ends with status 1 where there is anything to tell, 0 else.
     """
-    rows = [
+    told = rows(connected(os_cloud), grouping, above=above)
+    write(form, COLUMNS, told)
+    sys.exit(1 if above is not None and told else 0)
+
+
+def rows(client: Client, grouping: str, *, above: float | None = None) -> list[dict[str, Any]]:
+    """One for each group and what it has; of what is fuller than ``above`` percent only, if wanted."""
+    return [
         _row(where, bar)
-        for where, bars in _groups(board.hosts(connected(os_cloud)), grouping)
+        for where, bars in _groups(board.hosts(client), grouping)
         for bar in bars
         if above is None or bar.percent > above
     ]
-    write(form, _COLUMNS, rows)
-    sys.exit(1 if above is not None and rows else 0)
 
 
 def _groups(found: Hosts, grouping: str) -> list[tuple[str, Sequence[Bar]]]:

@@ -13,7 +13,7 @@ from kilonova.console import board
 from kilonova.console.client import Client
 from kilonova.console.errors import CloudError
 
-_COLUMNS: Final = ("seq", "at", "topic", "of", "cause", "request_id")
+COLUMNS: Final = ("seq", "at", "topic", "of", "cause", "request_id")
 _PAGE: Final = 1000
 _WAIT_SECONDS: Final = 20
 _PAUSE_SECONDS: Final = 2.0
@@ -34,58 +34,58 @@ def command(*, os_cloud: str | None, form: str, follow: bool, after: int | None,
     While it follows, json is a document a line, and a cloud that goes away is waited for.
     """
     client = connected(os_cloud)
-    chosen = _chosen(client, **wanted)
+    among = chosen(client, **wanted)
     if after is None:
-        found, begin = _latest(client, chosen, last)
+        found, begin = latest(client, among, last)
     else:
-        found, begin = _beyond(client, chosen, after)
+        found, begin = _beyond(client, among, after)
     if not follow:
-        write(form, _COLUMNS, found)
+        write(form, COLUMNS, found)
         return
     try:
         told = _Lines(form)
         told.write(found)
-        for rows in following(client, chosen, begin):
+        for rows in following(client, among, begin):
             told.write(rows)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
 
-def _chosen(client: Client, *, topics: tuple[str, ...], server: str | None, project: str | None) -> dict[str, Any]:
+def chosen(client: Client, *, topics: tuple[str, ...], server: str | None, project: str | None) -> dict[str, Any]:
     """What the journal is asked for."""
-    chosen: dict[str, Any] = {"topic": list(topics)} if topics else {}
-    chosen |= {"server": board.get_server_id(client, server)} if server else {}
-    return chosen | ({"project": client.get_project(project)} if project else {})
+    among: dict[str, Any] = {"topic": list(topics)} if topics else {}
+    among |= {"server": board.get_server_id(client, server)} if server else {}
+    return among | ({"project": client.get_project(project)} if project else {})
 
 
-def _latest(client: Client, chosen: Mapping[str, Any], last: int) -> tuple[list[dict[str, Any]], int]:
+def latest(client: Client, among: Mapping[str, Any], last: int) -> tuple[list[dict[str, Any]], int]:
     """The last rows that match, and where to go on; looked for further and further back."""
     head = int(client.state("/events", after=2**53, limit=1)["head"])
     reach = max(last, 1)
     while True:
         begin = max(0, head - reach)
-        found, onward = _beyond(client, chosen, begin)
+        found, onward = _beyond(client, among, begin)
         if len(found) >= last or begin == 0:
             return found[-last:] if last else [], onward
         reach *= 10
 
 
-def _beyond(client: Client, chosen: Mapping[str, Any], after: int) -> tuple[list[dict[str, Any]], int]:
+def _beyond(client: Client, among: Mapping[str, Any], after: int) -> tuple[list[dict[str, Any]], int]:
     found: list[dict[str, Any]] = []
     while True:
-        page = client.state("/events", after=after, limit=_PAGE, **chosen)
+        page = client.state("/events", after=after, limit=_PAGE, **among)
         found += _rows(page)
         after = int(page["next"])
         if len(page["events"]) < _PAGE:
             return found, after
 
 
-def following(client: Client, chosen: Mapping[str, Any], after: int) -> Iterator[list[dict[str, Any]]]:
+def following(client: Client, among: Mapping[str, Any], after: int) -> Iterator[list[dict[str, Any]]]:
     """What comes beyond a number, page by page and for ever; a cloud that is away is waited for."""
     is_away = False
     while True:
         try:
-            page = client.state("/events", after=after, limit=_PAGE, wait=_WAIT_SECONDS, **chosen)
+            page = client.state("/events", after=after, limit=_PAGE, wait=_WAIT_SECONDS, **among)
         except CloudError as error:
             if error.status is not None and error.status < 500:
                 raise
@@ -126,30 +126,30 @@ class _Lines:
         sys.stdout.flush()
 
     def _line(self, row: Mapping[str, Any]) -> str:
-        chosen = {name: row[name] for name in _COLUMNS}
+        told = {name: row[name] for name in COLUMNS}
         match self._form:
             case "json":
-                return json.dumps(chosen)
+                return json.dumps(told)
             case "yaml":
                 import yaml
 
-                return str(yaml.safe_dump([chosen], sort_keys=False))
+                return str(yaml.safe_dump([told], sort_keys=False))
             case "csv":
-                return self._csv(chosen)
+                return self._csv(told)
             case _:
                 at = click.style(str(row["at"])[:19], dim=True)
                 return f"{row['seq']:>8}  {at}  {click.style(row['topic'], bold=True)}  {_plain(row['of'])}"
 
-    def _csv(self, chosen: Mapping[str, Any]) -> str:
+    def _csv(self, told: Mapping[str, Any]) -> str:
         import csv
         import io
 
         text = io.StringIO()
-        table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         if not self._is_begun:
             table.writeheader()
         self._is_begun = True
-        table.writerow(chosen)
+        table.writerow(told)
         return text.getvalue().rstrip("\n")
 
 

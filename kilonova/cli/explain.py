@@ -1,14 +1,16 @@
 """``kilonova explain``: why something is as it is."""
 
 import sys
+from typing import Any
 
 import click
 
 from kilonova.cli.asking import ServerName, asking, connected, write
 from kilonova.console.board import Samples
-from kilonova.console.web.answers import answer
+from kilonova.console.client import Client
+from kilonova.console.web.answers import Answer, answer
 
-_COLUMNS = ("kind", "name", "rule", "sentence", "advice", "evidence")
+COLUMNS = ("kind", "name", "rule", "sentence", "advice", "evidence")
 
 
 @click.command(name="explain")
@@ -20,7 +22,7 @@ def command(*, os_cloud: str | None, form: str, thing: str) -> None:
     A server is named by its name or id, a host by its name, a request by its id (req-…). Ends with status 1 where
     something is wrong.
     """
-    told = answer(connected(os_cloud), thing, Samples())
+    told = explained(connected(os_cloud), thing)
     found = told.explanation
     if form == "table":
         click.echo(found.sentence)
@@ -28,6 +30,18 @@ def command(*, os_cloud: str | None, form: str, thing: str) -> None:
         for line in found.evidence:
             click.echo(f"  {line}")
     else:
-        row = {"kind": told.kind, "name": told.name, "rule": found.rule, "sentence": found.sentence}
-        write(form, _COLUMNS, [{**row, "advice": found.advice, "evidence": [str(line) for line in found.evidence]}])
+        write(form, COLUMNS, [row(told)])
     sys.exit(1 if found.tone == "bad" else 0)
+
+
+def explained(client: Client, thing: str) -> Answer:
+    """Why it is as it is. CloudError where there is none such."""
+    return answer(client, thing, Samples())
+
+
+def row(told: Answer) -> dict[str, Any]:
+    """The answer as data."""
+    found = told.explanation
+    lines = [str(line) for line in found.evidence]
+    what = {"kind": told.kind, "name": told.name, "rule": found.rule}
+    return {**what, "sentence": found.sentence, "advice": found.advice, "evidence": lines}

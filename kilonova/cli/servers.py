@@ -8,7 +8,7 @@ import click
 from kilonova.cli.asking import asking, connected, sees_all, write
 from kilonova.console import board
 
-_COLUMNS = ("id", "name", "status", "task", "host", "address", "created", "fault")
+COLUMNS = ("id", "name", "status", "task", "host", "address", "created", "fault")
 
 
 @click.command(name="servers")
@@ -20,10 +20,11 @@ def command(*, os_cloud: str | None, form: str, own: bool, status: str, search: 
     """List servers, the newest first; SEARCH is a part of a name, an id or an address."""
     client = connected(os_cloud)
     found = board.list_servers(client, all_projects=sees_all(client, own=own), search=search, status=status.upper())
-    write(form, _COLUMNS, [_row(each) for each in found])
+    write(form, COLUMNS, [row(each) for each in found])
 
 
-def _row(server: Mapping[str, Any]) -> dict[str, Any]:
+def row(server: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a server."""
     addresses = [each["addr"] for nets in (server.get("addresses") or {}).values() for each in nets]
     return {
         **{name: server.get(name) for name in ("id", "name", "status", "created")},

@@ -1,11 +1,15 @@
 """``kilonova status``: whether the cloud is well."""
 
 import sys
+from typing import Any
 
 import click
 
 from kilonova.cli.asking import asking, connected, sees_all, write
 from kilonova.console import board
+from kilonova.console.board import Overview
+
+COLUMNS = ("what", "is")
 
 
 @click.command(name="status")
@@ -18,9 +22,14 @@ def command(*, os_cloud: str | None, form: str, own: bool) -> None:
     """
     client = connected(os_cloud)
     found = board.overview(client, all_projects=sees_all(client, own=own))
-    rows = [{"what": f"servers {status}", "is": count} for status, count in found.statuses]
+    write(form, COLUMNS, rows(found))
+    sys.exit({"good": 0, "wait": 1, "bad": 2}[found.verdict])
+
+
+def rows(found: Overview) -> list[dict[str, Any]]:
+    """One for each thing there is to say."""
+    rows: list[dict[str, Any]] = [{"what": f"servers {status}", "is": count} for status, count in found.statuses]
     rows += [{"what": f"{bar.name} taken", "is": f"{bar.used:,.0f} of {bar.total:,.0f}"} for bar in found.capacity]
     rows += [{"what": f"{each['binary']} on {each['host']}", "is": each["state"]} for each in found.services]
     rows += [{"what": f"failed: {message}", "is": count} for message, count in found.failures]
-    write(form, ("what", "is"), rows)
-    sys.exit({"good": 0, "wait": 1, "bad": 2}[found.verdict])
+    return rows

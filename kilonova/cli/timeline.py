@@ -1,11 +1,14 @@
 """``kilonova timeline``: what happened to a server, in order."""
 
+from typing import Any
+
 import click
 
 from kilonova.cli.asking import ServerName, asking, connected, write
 from kilonova.console import board
+from kilonova.console.client import Client
 
-_COLUMNS = ("started", "what", "step", "host", "seconds", "result", "request_id")
+COLUMNS = ("started", "what", "step", "host", "seconds", "result", "request_id")
 
 
 @click.command(name="timeline")
@@ -13,9 +16,13 @@ _COLUMNS = ("started", "what", "step", "host", "seconds", "result", "request_id"
 @click.argument("server", type=ServerName())
 def command(*, os_cloud: str | None, form: str, server: str) -> None:
     """Tell what happened to SERVER (its id or name): every request and each of its steps, the latest request first."""
-    client = connected(os_cloud)
+    write(form, COLUMNS, rows(connected(os_cloud), server))
+
+
+def rows(client: Client, server: str) -> list[dict[str, Any]]:
+    """One for each request and each of its steps."""
     story = board.server_story(client, board.get_server_id(client, server))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in story.timeline:
         same = {"what": entry.action, "request_id": entry.request_id}
         started = entry.started_at.isoformat(timespec="seconds")
@@ -31,4 +38,4 @@ def command(*, os_cloud: str | None, form: str, server: str) -> None:
             }
             for step in entry.steps
         ]
-    write(form, _COLUMNS, rows)
+    return rows

@@ -8,7 +8,7 @@ from tests.chaos.feed_storm import storm
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_storm_loses_makes_up_and_disorders_nothing(tmp_path: Path) -> None:
     outcome = storm(tmp_path, changes=400, seed=7)
     outcome.check()
