@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from kilonova.domain.errors import Invalid, NotFound, NotSupported
+from kilonova.domain.errors import Forbidden, Invalid, NotFound, NotSupported
 from kilonova.domain.images import Image
 from kilonova.domain.model import Flavor, Instance, Instant
 from kilonova.domain.states import PowerState, TaskState, VmState
@@ -29,7 +29,7 @@ class ServerOrder:
 
     ``host`` and ``node`` are None for any; with ``is_forced`` they came with the zone, and as in Nova nobody but the
     placer then finds out whether they exist. ``sees_private_flavors`` is for administrators; others need access to one
-    (contract §11.6).
+    (contract §11.6). ``may_have_no_disk`` says whether a flavor without a root disk may be used.
     """
 
     name: str
@@ -57,6 +57,7 @@ class ServerOrder:
     min_count: int = 1
     max_count: int = 1
     sees_private_flavors: bool = False
+    may_have_no_disk: bool = False
     files: tuple[Mapping[str, str], ...] = ()
     disks: LocalDisks = field(default_factory=LocalDisks)
 
@@ -93,9 +94,13 @@ def _is_node(connection: Connection, node: str, host: str | None) -> bool:
 
 
 def flavor_of(connection: Connection, order: ServerOrder) -> Flavor:
-    """The flavor that was ordered. Invalid, in Nova's words, where the project may not see it."""
+    """The flavor that was ordered. Invalid, in Nova's words, where the project may not see it.
+
+    Forbidden for one without a disk, which would let the image say how much of the host's a server takes (contract
+    §0.6: ``zero_disk_flavor``).
+    """
     try:
-        return flavors.get_flavor(
+        flavor = flavors.get_flavor(
             connection,
             order.flavorid,
             include_private=order.sees_private_flavors,
@@ -103,6 +108,9 @@ def flavor_of(connection: Connection, order: ServerOrder) -> Flavor:
         )
     except NotFound as error:
         raise Invalid(error.message) from error
+    if not flavor.root_gb and not order.may_have_no_disk:
+        raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
+    return flavor
 
 
 def key_data_of(connection: Connection, order: ServerOrder) -> str | None:

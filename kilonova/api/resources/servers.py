@@ -180,6 +180,7 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         min_count=least,
         max_count=most,
         sees_private_flavors=call.is_admin,
+        may_have_no_disk=call.may(_RULE + "create:zero_disk_flavor"),
         disks=local_disks(wanted),
         files=injected_files(call, wanted),
     )

@@ -252,6 +252,25 @@ def test_an_image_larger_than_the_flavor_is_refused(qemu: QemuWorld, tmp_path: P
     assert failure.message.endswith("needs a disk of 2 GB; the flavor has 1 GB")
 
 
+def test_a_small_image_of_an_enormous_disk_takes_no_room_and_fits_no_flavor(qemu: QemuWorld, tmp_path: Path) -> None:
+    bomb = image_of(images.qcow2_of_size(tmp_path, "16T"), image_id="bomb")
+    assert bomb.size_bytes < 1 << 20
+    failure = failure_to_spawn(qemu, bomb, root_gb=100)
+    assert failure.cause is FaultCause.IMAGE_TOO_LARGE
+    assert list(qemu.instances.iterdir()) == []
+    qemu.driver.spawn(guest_spec(image=bomb, root_gb=0))  # where an administrator wants it so
+    assert sum(file.stat().st_blocks * 512 for file in qemu.state_dir.rglob("*") if file.is_file()) < 16 << 20
+
+
+def test_an_image_that_unpacks_to_more_than_it_has_stays_packed(qemu: QemuWorld, tmp_path: Path) -> None:
+    packed, unpacked = tmp_path / "packed.qcow2", tmp_path / "unpacked.raw"
+    unpacked.write_bytes(b"\1" * (64 << 20))
+    subprocess.run(["qemu-img", "convert", "-c", "-O", "qcow2", unpacked, packed], check=True)
+    assert packed.stat().st_size < 2 << 20
+    qemu.driver.spawn(guest_spec(image=image_of(packed.read_bytes(), image_id="packed"), root_gb=1))
+    assert sum(file.stat().st_blocks * 512 for file in qemu.state_dir.rglob("*") if file.is_file()) < 8 << 20
+
+
 @pytest.mark.parametrize(
     "trouble", [NotFound("no such image"), ConnectionResetError("gone"), FileNotFoundError("no blob")]
 )

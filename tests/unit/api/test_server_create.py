@@ -55,6 +55,7 @@ def test_a_bad_body_is_refused_with_a_real_novas_sentence(cloud: ApiCloud, versi
         ({"metadata": {"a": 1}}, "Invalid input for field/attribute a. Value: 1. 1 is not of type 'string'"),
         ({"metadata": {"a/b": "x"}}, "does not match any of the regexes"),
         ({"user_data": "base 64?"}, "is not a 'base64'"),
+        ({"user_data": "QUFB" * 16384}, "is too long"),
         ({"config_drive": "maybe"}, "'maybe' is not one of"),
         ({"min_count": 0}, "0 is less than the minimum of 1"),
         ({"accessIPv4": "::1"}, "is not a 'ipv4'"),
@@ -220,3 +221,19 @@ def test_an_error_that_nobody_foresaw_leaves_no_user_data_in_the_log(
     assert _create(cloud, user_data=secret).status_code == 500
     assert "of nobody's making" in caplog.text
     assert secret not in caplog.text
+
+
+def test_a_flavor_without_a_disk_is_for_administrators(cloud: ApiCloud) -> None:
+    flavor = {"name": "diskless", "id": "diskless", "ram": 64, "vcpus": 1, "disk": 0}
+    assert cloud.call("POST", "/flavors", {"flavor": flavor}, role="admin").status_code == 200
+    reply = _create(cloud, flavorRef="diskless")
+    assert reply.status_code == 403
+    said = reply.json()["forbidden"]["message"]
+    assert said == "Only volume-backed servers are allowed for flavors with zero disk."
+    assert _create(cloud, role="admin", flavorRef="diskless").status_code == 202
+
+
+@pytest.mark.parametrize("changes", [{"vcpus": 0}, {"ram": 0}, {"disk": -1}, {"swap": -1}, {"ram": 2**31}])
+def test_a_flavor_of_nothing_is_refused(cloud: ApiCloud, changes: dict[str, int]) -> None:
+    flavor = {"name": "nothing", "ram": 64, "vcpus": 1, "disk": 1, **changes}
+    assert cloud.call("POST", "/flavors", {"flavor": flavor}, role="admin").status_code == 400
