@@ -6,6 +6,7 @@ from typing import Any, Final
 from kilonova.api.call import Call
 from kilonova.api.routes import route
 from kilonova.api.schemas.types import body, query, the
+from kilonova.api.schemas.validation import Schema
 from kilonova.domain.errors import Conflict, Invalid, NotFound, NotSupported
 from kilonova.wire.version import Versioned
 
@@ -43,8 +44,8 @@ def _refuse(protocol: str, call: Call) -> None:
     raise NotSupported("The driver of the server's host offers no remote consoles.")
 
 
-def _ordered(*protocols: str) -> dict[str, Any]:
-    types = [kind for protocol in protocols for kind in _TYPES[protocol]]
+def _ordered(*protocols: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    types = [kind for protocol in protocols for kind in _TYPES[protocol]] + list(more)
     one = the(
         {"protocol": {"type": "string", "enum": list(protocols)}, "type": {"type": "string", "enum": types}},
         required=("protocol", "type"),
@@ -63,7 +64,12 @@ _OLD: Final = {
     "os-getRDPConsole": "rdp",
     "os-getSerialConsole": "serial",
 }
-_BEFORE_MKS: Final = _ordered("vnc", "spice", "rdp", "serial")
+_FIRST: Final = ("vnc", "spice", "rdp", "serial")
+_WANTED: Final = Versioned[Schema | None](
+    ("2.6", Schema(_ordered(*_FIRST))),
+    ("2.8", Schema(_ordered(*_FIRST, "mks"))),
+    ("2.99", Schema(_ordered(*_FIRST, "mks", more=("spice-direct",)))),
+)
 
 ROUTES: Final = (
     route(
@@ -79,16 +85,7 @@ ROUTES: Final = (
         create,
         policy=_API + "os-remote-consoles",
         since="2.6",
-        body=body(_BEFORE_MKS),
-        until="2.7",
-    ),
-    route(
-        "POST",
-        _SERVER + "/remote-consoles",
-        create,
-        policy=_API + "os-remote-consoles",
-        since="2.8",
-        body=body(_ordered("vnc", "spice", "rdp", "serial", "mks")),
+        body=_WANTED,
     ),
     *(
         route(

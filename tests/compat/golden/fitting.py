@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tests.compat.golden.estate import Estate
+from tests.compat.golden.plugs import free_address, spare_port
 
 _Fit = Callable[[Estate, Any], Any]
 
@@ -34,6 +35,8 @@ _FITS: Final[dict[str, _Fit]] = {
     "net_id": lambda estate, _: estate.network(),
     "host": lambda estate, _: estate.host(),
     "hypervisor_hostname": lambda estate, _: estate.host(),
+    "port_id": lambda estate, _: spare_port(estate),
+    "ip_address": lambda estate, _: free_address(estate),
     "networks": _networks,
     "events": _events,
 }

@@ -10,6 +10,7 @@ from tests.compat.golden.estate import Estate
 from tests.plane.house import lived_in
 
 HOSTS: Final = 3
+_SETTINGS: Final = {"instance_usage_audit_period": "hour"}  # so that one is over soon
 
 
 class Grounds:
@@ -41,5 +42,5 @@ class Grounds:
     def _build(self) -> Estate:
         self._house = ExitStack()
         state_dir = self._home / f"estate-{next(self._numbers)}"
-        self._estate = Estate(self._house.enter_context(lived_in(state_dir, simulate_hosts=HOSTS)))
+        self._estate = Estate(self._house.enter_context(lived_in(state_dir, simulate_hosts=HOSTS, DEFAULT=_SETTINGS)))
         return self._estate

@@ -12,6 +12,7 @@ from tests.compat.golden.golden_data import Capture, Sample
 _CELLS: Final = "a cell that does not answer: Kilonova has no cells"
 _WRONG: Final = "Nova refuses its own sample: no files are injected from 2.57 on"
 _VOLUMES: Final = "no volumes"
+_CONSOLES: Final = "no driver of ours offers a remote console"
 _CERTIFICATES: Final = "images are not checked against certificates"
 
 UNASKED: Final[dict[str, str]] = {
@@ -26,9 +27,9 @@ REFUSED: Final[dict[str, tuple[int, str]]] = {
     "os-admin-actions/admin-actions-reset-network": (410, "removed from Nova"),
     "os-hosts/*": (501, "no driver powers hosts or puts them into maintenance, as libvirt's in Nova"),
     "os-hypervisors/v2.53/hypervisors-uptime-resp": (501, "a simulated host has no uptime, as in Nova"),
-    "os-attach-interfaces/*-create-*": (501, "what a server is plugged into does not change once it is created"),
+    "os-console-auth-tokens/*get-console-connect-info-get-resp": (404, _CONSOLES),
     "os-remote-consoles/*rdp-console-*": (400, "removed from Nova"),
-    "os-remote-consoles/v2.8/create-mks-console-*": (400, "the consoles of a hypervisor that Kilonova does not drive"),
+    "os-remote-consoles/*": (501, _CONSOLES),
     "servers/v2.63/server-action-rebuild": (501, _CERTIFICATES),
     "servers/v2.63/server-create-req": (501, _CERTIFICATES),
     "servers/v2.66/server-create-req": (501, _CERTIFICATES),
@@ -42,6 +43,17 @@ UNCOMPARED: Final[dict[str, str]] = {
     "volumes@2.1": "the recorded cloud had no volume service and failed with 500",
 }
 """Recorded answers that no cloud should give."""
+
+
+MORE: Final[dict[str, tuple[str, str]]] = {
+    "server-action-*@latest": ("location", "where the accepted operation can be watched: Nova has no such place"),
+}
+"""Headers that Kilonova has on purpose where the recorded cloud had none."""
+
+
+def added_headers(capture: Capture) -> frozenset[str]:
+    """The headers of the answer that are Kilonova's own, besides those that were recorded."""
+    return frozenset(header for pattern, (header, _) in MORE.items() if fnmatchcase(capture.title, pattern))
 
 
 def unasked_because(sample: Sample) -> str | None:

@@ -116,10 +116,12 @@ _LIMITS: Final = (
         "os-simple-tenant-usage/simple-tenant-usage-get-specific",
         "GET /os-simple-tenant-usage/{project}?{usage_window}",
     ),
-    shows("os-instance-usage-audit-log/inst-usage-audit-log-index-get-resp", "GET /os-instance_usage_audit_log"),
+    shows(
+        "os-instance-usage-audit-log/inst-usage-audit-log-index-get-resp", "GET /os-instance_usage_audit_log#{audited}"
+    ),
     shows(
         "os-instance-usage-audit-log/inst-usage-audit-log-show-get-resp",
-        "GET /os-instance_usage_audit_log/2101-01-01 00:00:00",
+        "GET /os-instance_usage_audit_log/{end_of_audited}",
     ),
 )
 
@@ -230,14 +232,14 @@ _FLEET: Final = (
     ),
     shows("os-migrations/migrations-get", "GET /os-migrations#{migrated_server}"),
     shows("os-migrations/migrations-get-with-limit", "GET /os-migrations#{migrated_server}"),
-    shows("os-migrations/migrations-get-with-marker", "GET /os-migrations?marker={latest_migration}"),
+    shows("os-migrations/migrations-get-with-marker", "GET /os-migrations?marker={newer_migration}&status=running"),
     shows(
         "os-migrations/migrations-get-with-changes-since",
         "GET /os-migrations?changes-since=2001-01-01T00:00:00Z#{migrated_server}",
     ),
     shows(
         "os-migrations/migrations-get-with-changes-before",
-        "GET /os-migrations?changes-before=2101-01-01T00:00:00Z#{migrated_server}",
+        "GET /os-migrations?changes-before=2101-01-01T00:00:00Z&status=running#{migrating_server}",
     ),
     shows(
         "os-migrations/migrations-get-with-user-or-project-id",
