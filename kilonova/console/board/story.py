@@ -29,8 +29,6 @@ _RATES: Final = (
     ("cpu_percent", "CPU, %"),
     ("disk_read_bytes_per_second", "disk read, B/s"),
     ("disk_write_bytes_per_second", "disk written, B/s"),
-    ("read_bytes_per_second", "disk read, B/s"),
-    ("write_bytes_per_second", "disk written, B/s"),
     ("rx_bytes_per_second", "received, B/s"),
     ("tx_bytes_per_second", "sent, B/s"),
 )

@@ -132,7 +132,7 @@ def _number(value: Any) -> str:
     """A number for people: large ones shortly."""
     if value is None or isinstance(value, Undefined):
         return "–"
-    for factor, suffix in ((1e12, " T"), (1e9, " G"), (1e6, " M")):
+    for factor, suffix in ((1e12, " T"), (1e9, " G"), (1e7, " M")):
         if abs(value) >= factor:
             return f"{value / factor:,.1f}{suffix}"
     if float(value).is_integer() or abs(value) >= 1000:
