@@ -342,14 +342,14 @@ FAILURES: tuple[Failure, ...] = (
             asked(LIVE, "prepare_live:memory_short"),
             "live-migration: Error",
             "memory_short",
-            "vm-2 had not enough",
+            "had not enough free memory",
         ),
         (
             "the destination's disk is full",
             asked({"migrate": None}, "take_in:disk_full"),
             "the host's disk is full",
             "disk_full",
-            "The disk of vm-2",
+            "The disk of vm-",
         ),
         (
             "the driver cannot suspend",

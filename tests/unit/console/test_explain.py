@@ -1,5 +1,6 @@
 """Every rule of explaining, on evidence as a Nova gives it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -121,6 +122,15 @@ def test_a_server_that_a_failure_did_not_harm_is_said_to_be_well() -> None:
     found = explain(Evidence(server={"name": "web1", **_ACTIVE}, timeline=timeline, now=_NOW))
     assert (found.rule, found.tone) == ("disk_full", "wait")
     assert found.sentence.endswith("The reboot of web1 failed; the server itself is as it was before.")
+
+
+def test_the_host_that_failed_is_named_and_not_the_one_where_the_server_is() -> None:
+    entry = _entry("live-migration", "failed", details="not enough memory")
+    (step,) = entry.steps
+    steps = (replace(step, name="compute_check"), replace(step, name="compute_pre_live_migration", host="h2"))
+    server = {"name": "web1", **_ACTIVE, "OS-EXT-SRV-ATTR:host": "h1"}
+    found = explain(Evidence(server=server, timeline=[replace(entry, steps=steps)], now=_NOW, cause_host="h1"))
+    assert found.sentence.startswith("h2 had not enough free memory for web1.")
 
 
 def test_sentences_can_be_told_in_chinese() -> None:
