@@ -43,7 +43,8 @@ class Town:
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """Six hosts in two zones, servers of two projects, moves, failures, and a host in trouble."""
-    with lived_in(tmp_path_factory.mktemp("town"), simulate_hosts=6) as house, served(house, has_console=True) as site:
+    folder, roomy = tmp_path_factory.mktemp("town"), {"instances": -1, "cores": -1}
+    with lived_in(folder, simulate_hosts=6, quota=roomy) as house, served(house, has_console=True) as site:
         # The console has a clock of its own, with which the cloud's has to agree.
         house.at = Instant(time.time_ns() // 1000 - 60_000_000)
         house.pass_seconds(1)

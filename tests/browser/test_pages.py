@@ -52,7 +52,7 @@ def test_a_boot_is_seen_as_it_goes_on(visitor: Visitor) -> None:
     page, house = visitor.sign_in().page, visitor.town.house
     name = f"fresh-{page.viewport_size['width']}"
     server = {"name": name, "flavorRef": "42", "imageRef": house.image_id(), "networks": "none"}
-    house.call("POST", "/servers", {"server": server})
+    assert house.call("POST", "/servers", {"server": server}).status_code == 202
     visitor.go("/servers?q=fresh")
     row = page.locator("tr", has_text=name)
     row.locator(".chip", has_text="BUILD").wait_for()
