@@ -5,7 +5,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kilonova.bootstrap_place import open_database, open_state_dir, present
 from kilonova.bus import Bus
@@ -20,6 +20,8 @@ from kilonova.services.feed import Feed
 from kilonova.services.relay import Relay
 from kilonova.sinks.kinds import SinkKinds
 from kilonova.store.database import Database
+
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  what is listened on, and no address to go to
 
 
 class FeedGround(NamedTuple):
@@ -37,6 +39,7 @@ def build_feed(ground: FeedGround, state_dir: Path, *, owner: str) -> tuple[Feed
     options = options_of(
         settings.notifications,
         host=settings.DEFAULT.host,
+        image_url=_image_url(settings),
         topics=settings.oslo_messaging_notifications.topics,
         audit_period=settings.DEFAULT.instance_usage_audit_period,
     )
@@ -58,6 +61,16 @@ def build_feed(ground: FeedGround, state_dir: Path, *, owner: str) -> tuple[Feed
     feed = Feed(ground.database, ground.clock, kinds, look_again=relay.look_again)
     _declare_sinks(feed, settings)
     return feed, relay
+
+
+def _image_url(settings: Settings) -> str:
+    """Where images are, as notifications name them; empty where the address is known to the running API only."""
+    if settings.api.glance_link_prefix:
+        return settings.api.glance_link_prefix.rstrip("/")
+    place = settings.kilonova
+    host = settings.DEFAULT.host if place.listen in _EVERYWHERE else place.listen
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{place.port}/image" if place.port else ""
 
 
 def _declare_sinks(feed: Feed, settings: Settings) -> None:

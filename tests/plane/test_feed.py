@@ -76,6 +76,8 @@ def test_whatever_happens_is_in_a_file_without_anybody_asking(house: House) -> N
     told = [line["message"] for line in lines(house)]
     legacy = [each["event_type"] for each in told if each["event_type"].startswith("compute.instance.create")]
     assert legacy == ["compute.instance.create.start", "compute.instance.create.end"]
+    ended = next(each for each in told if each["event_type"] == "compute.instance.create.end")
+    assert ended["payload"]["image_ref_url"] == f"http://127.0.0.1:8774/image/images/{house.image_id()}"
     versioned = [each for each in told if each["event_type"] == "instance.create.end"]
     assert versioned[0]["payload"]["nova_object.data"]["uuid"] == uuid
     assert len({each["message_id"] for each in told}) == len(told)
