@@ -38,6 +38,7 @@ from kilonova.services.ports import Ports
 from kilonova.services.preparing import HostFacts, Preparation
 from kilonova.services.relay import Relay
 from kilonova.services.safe import Safe
+from kilonova.services.sampling import groups
 from kilonova.services.sequencer import Sequencer
 from kilonova.services.server_facts import Turning
 from kilonova.services.servers import ServerOrder, Servers, ServerUpdate
@@ -383,10 +384,10 @@ class Plane:
     def _sampling_loops(self) -> list[Loop]:
         """Those that count guests: none where that is switched off."""
         interval = self.statistics.interval
+        able = [agent.sampler for agent in self._agents.values() if interval and agent.sampler.is_able]
         return [
-            Loop(f"sample {host}", agent.sampler.step, period_seconds=interval, jitter=_JITTER)
-            for host, agent in self._agents.items()
-            if interval and agent.sampler.is_able
+            Loop(f"samples {number}", step, period_seconds=interval, jitter=_JITTER)
+            for number, step in enumerate(groups(able), start=1)
         ]
 
     def _monitor(self) -> Monitor:

@@ -3,7 +3,8 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from kilonova.domain.diagnostics import Diagnostics
@@ -14,6 +15,7 @@ from kilonova.services.door import Sample
 
 _log = logging.getLogger(__name__)
 
+_MOST_GROUPS: Final = 16
 _MOST_KEPT: Final = 6
 """Samples that wait for the control plane to be reached again; the oldest go first."""
 
@@ -61,6 +63,27 @@ class Sampler:
         if isinstance(driver, CanCountAll):
             return driver.count_all()
         return _one_by_one(driver, driver.list_guests()) if isinstance(driver, CanDiagnose) else {}
+
+
+def groups(samplers: Sequence[Sampler]) -> list[Callable[[], bool]]:
+    """Steps that together count everywhere: one for each host, or for each group of hosts where there are many.
+
+    A turn of a loop costs more than to find that a host has no guests. Of a group each is counted, whatever becomes of
+    the others; the first failure is then raised.
+    """
+    return [partial(_step_all, samplers[first::_MOST_GROUPS]) for first in range(min(len(samplers), _MOST_GROUPS))]
+
+
+def _step_all(samplers: Sequence[Sampler]) -> bool:
+    failures: list[Exception] = []
+    for sampler in samplers:
+        try:
+            sampler.step()
+        except Exception as failure:  # noqa: BLE001 - it is raised once the others were counted
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+    return False
 
 
 def _one_by_one(driver: CanDiagnose, uuids: Collection[str]) -> Mapping[str, Diagnostics | None]:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from kilonova.domain.errors import HypervisorUnavailable
 from kilonova.domain.model import Instant
 from kilonova.drivers.protocol import GuestSpec
 from kilonova.drivers.simulated import Instant as NoTime
 from kilonova.drivers.simulated import SimulatedDriver
-from kilonova.services.sampling import Sampler
+from kilonova.services.sampling import Sampler, groups
 
 UUID = "11111111-2222-4333-8444-555555555555"
 SPEC = GuestSpec(
@@ -78,3 +79,31 @@ def test_what_waits_too_long_is_forgotten_the_oldest_first(driver: SimulatedDriv
     for _ in range(20):
         sampler.step()
     assert [sample.at for sample in sampler.waiting()] == [14, 15, 16, 17, 18, 19]
+
+
+def test_many_hosts_are_counted_in_few_groups_and_none_is_left_out() -> None:
+    seen: list[int] = []
+
+    class Numbered(Sampler):
+        def __init__(self, number: int) -> None:
+            super().__init__(SimulatedDriver(), lambda: Instant(0))
+            self.number = number
+
+        def step(self) -> bool:
+            seen.append(self.number)
+            if self.number == 3:
+                raise HypervisorUnavailable("it hangs")
+            return False
+
+    steps = groups([Numbered(number) for number in range(100)])
+    assert len(steps) == 16
+    failed = 0
+    for step in steps:
+        try:
+            assert step() is False
+        except HypervisorUnavailable:
+            failed += 1
+    assert sorted(seen) == list(range(100))
+    assert failed == 1
+    assert len(groups([Numbered(1), Numbered(2)])) == 2
+    assert groups([]) == []
