@@ -150,7 +150,7 @@ def test_commands_tell_the_same(house: House, commands: Any) -> None:
 
 
 def test_a_server_that_is_none_is_told(commands: Any) -> None:
-    assert "There is no server 'nix'" in str(commands("explain", "nix").exception.message)
+    assert "There is no server, host or request 'nix'" in str(commands("explain", "nix").exception.message)
 
 
 def test_no_page_has_a_text_that_chinese_has_no_words_for(
