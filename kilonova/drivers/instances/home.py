@@ -17,7 +17,7 @@ def open_state_dir(wanted: Path, driver: str) -> tuple[Path, IO[str]]:
     try:
         wanted.mkdir(parents=True, exist_ok=True, mode=0o700)
         state_dir = wanted.resolve()
-        (state_dir / "instances").mkdir(exist_ok=True, mode=0o711)
+        (state_dir / "instances").mkdir(exist_ok=True, mode=0o700)
         lock = (state_dir / "driver.lock").open("w")
     except OSError as error:
         text = f"the {driver} driver's state directory cannot be used: {error.strerror}"

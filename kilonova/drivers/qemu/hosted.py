@@ -1,11 +1,9 @@
 """The guests of one state directory: found again at start, watched, and each of them held by one verb at a time."""
 
 import contextlib
-import fcntl
 import logging
 import shutil
 import time
-import uuid as uuids
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
@@ -18,6 +16,7 @@ from kilonova.drivers.disks.cache import ImageCache
 from kilonova.drivers.disks.settings import ImageCacheSettings
 from kilonova.drivers.herald import Herald
 from kilonova.drivers.instances.aside import Aside
+from kilonova.drivers.instances.home import checked_uuid, is_uuid, open_state_dir
 from kilonova.drivers.instances.room import GONE
 from kilonova.drivers.protocol import Listener
 from kilonova.drivers.qemu import process
@@ -63,7 +62,8 @@ class HostedGuests:
     def start(self, listener: Listener) -> None:
         """See the Protocol. Raises HypervisorUnavailable also where another process has the state directory."""
         qemu = host.require_qemu()
-        instances = self._open_state_dir()
+        state_dir, self._lock_file = open_state_dir(self._state_dir, "qemu")
+        instances = state_dir / "instances"
         cache = ImageCache(instances.parent / "images")
         cache.sweep()
         aside = Aside(instances.parent / "aside")
@@ -88,7 +88,7 @@ class HostedGuests:
     @contextlib.contextmanager
     def _held(self, uuid: str) -> Iterator[MovingGuest]:
         """The guest of this uuid, there or not, for the one verb whose turn it is."""
-        with self._turns.take(_checked(uuid)):
+        with self._turns.take(checked_uuid(uuid)):
             site = self._started
             with self._guard:
                 guest = self._guests.get(uuid) or MovingGuest(uuid, site)
@@ -130,7 +130,7 @@ class HostedGuests:
         for leftover in (*site.instances.glob(f"{GONE}*"), *site.aside.directory.glob(f"{GONE}*")):
             shutil.rmtree(leftover, ignore_errors=True)
         running = process.find_processes(site.instances)
-        for uuid in [path.name for path in site.instances.iterdir() if _is_uuid(path.name)]:
+        for uuid in [path.name for path in site.instances.iterdir() if is_uuid(path.name)]:
             guest = self._guests[uuid] = MovingGuest(uuid, site)
             guest.adopt(running.pop(uuid, None))
         for uuid, orphan in running.items():
@@ -153,34 +153,3 @@ class HostedGuests:
         if None in used or None in kept:
             return None
         return frozenset[str]().union(*filter(None, used), *(each.base_images for each in kept if each is not None))
-
-    def _open_state_dir(self) -> Path:
-        try:
-            self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            state_dir = self._state_dir.resolve()
-            (state_dir / "instances").mkdir(exist_ok=True, mode=0o700)
-            self._lock_file = (state_dir / "driver.lock").open("w")
-        except OSError as error:
-            text = f"the qemu driver's state directory cannot be used: {error.strerror}"
-            raise HypervisorUnavailable(text, detail=str(error)) from error
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock_file.close()
-            text = "another process drives the guests of this state directory"
-            raise HypervisorUnavailable(text, detail=str(state_dir)) from error
-        return state_dir / "instances"
-
-
-def _checked(uuid: str) -> str:
-    """The uuid, which becomes a directory's name. Raises GuestFailure where it is none."""
-    if _is_uuid(uuid):
-        return uuid
-    raise GuestFailure(FaultCause.GUEST_MISSING, "not the uuid of a server")
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuids.UUID(text)) == text
-    except ValueError:
-        return False
