@@ -41,7 +41,7 @@ class Town:
 
 
 @pytest.fixture(scope="session")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def town(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:  # none without a browser
     """Six hosts in two zones, servers of two projects, moves, failures, and a host in trouble."""
     folder, roomy = tmp_path_factory.mktemp("town"), {"instances": -1, "cores": -1}
     with lived_in(folder, simulate_hosts=6, quota=roomy) as house, served(house, has_console=True) as site:
@@ -139,7 +139,7 @@ class Visitor:
 
 
 @pytest.fixture(params=[1280, 390], ids=["wide", "narrow"])
-def visitor(request: pytest.FixtureRequest, town: Town, chromium: Any) -> Iterator[Visitor]:
+def visitor(request: pytest.FixtureRequest, chromium: Any, town: Town) -> Iterator[Visitor]:
     """A visitor with a wide window, and one with a telephone."""
     made = Visitor(town, chromium, request.param)
     yield made
