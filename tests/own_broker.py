@@ -69,7 +69,11 @@ class OwnBroker:
     def connect(self) -> amqp.Connection:
         """A connection as guest. OSError while it does not answer."""
         connection = amqp.Connection(f"127.0.0.1:{self.port}", userid="guest", password="guest", login_method="PLAIN")
-        connection.connect()
+        try:
+            connection.connect()
+        except (OSError, amqp.exceptions.AMQPError):
+            connection.collect()  # what it had opened before it was cut off
+            raise
         return connection
 
     def answers(self) -> bool:

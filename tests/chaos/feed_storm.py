@@ -122,7 +122,7 @@ class Storm:
         for relay in self._relays:
             relay.kill()
             relay.wait()
-        self._cloud.kill()
+        self._cloud.close()
 
     def _let_pass(self, seconds: float) -> None:
         """A storm is blind: it strikes when its time has come, whatever anybody is doing."""

@@ -367,7 +367,7 @@ def run(weather: Weather, home: Path) -> tuple[Log, list[str]]:
         storm.calm_down()
         return storm.log, storm.findings()
     finally:
-        cloud.kill()
+        cloud.close()
 
 
 def main(arguments: list[str]) -> int:

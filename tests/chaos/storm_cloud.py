@@ -86,6 +86,11 @@ class StormCloud:
                 self._process.stdout.close()
             self._process = None
 
+    def close(self) -> None:
+        """Kill it for good, and let go of the connections to it."""
+        self.kill()
+        self._client.close()
+
     def call(self, method: str, path: str, body: Any = None, *, version: str | None = None) -> httpx.Response:
         """One request to the compute API, or elsewhere with ``//``."""
         url = f"{self._base}{path[1:]}" if path.startswith("//") else f"{self._base}/compute/v2.1{path}"
