@@ -164,13 +164,9 @@ def test_services_hypervisors_and_limits(cloud: StartedCloud) -> None:
 
 
 def test_the_openstack_client_has_the_commands_that_explain(cloud: StartedCloud) -> None:
-    found = {each["name"]: each["status"] for each in cloud.table("kilonova", "servers")}
-    assert found["web1"] == _status(cloud, "web1")
     (why,) = cloud.table("kilonova", "explain", "web1")
     assert why["kind"] == "server"
     assert "web1" in why["sentence"]
-    (bar,) = [each for each in cloud.table("kilonova", "capacity", "--by", "cloud") if each["what"] == "vCPUs"]
-    assert bar["used"] >= len(found)
     (made,) = cloud.table("kilonova", "events", "--topic", "instance.create.end", "--server", "web1")
     assert made["of"] == "web1"
     assert "no server, host or request 'nobody'" in cloud.openstack("kilonova", "explain", "nobody", fails=True)
