@@ -12,10 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from kilonova.domain.changes import Change
-from kilonova.domain.model import Request
 from kilonova.domain.states import TaskState, VmState
-from kilonova.store import changes, instances, ledger
+from kilonova.store import instances, ledger
+from kilonova.store.schema import instances as records
 from tests.plane.ledger import told
 from tests.plane.requests_of_actions import body_of
 from tests.unit.api.cloud import BEGINNING, DEMO, IMAGE_ID, ApiCloud
@@ -43,7 +42,8 @@ _WANTS_MORE = {
 }
 """Accepted by their states, and then judged by what bare servers lack: a migration, a live host, a volume, a port."""
 _GOING = (TaskState.DELETING, TaskState.SOFT_DELETING)
-_NOBODY = Request(request_id="req-test", user_id=None, project_id=None, received_at=BEGINNING)
+_TRACED = (None, TaskState.POWERING_OFF, TaskState.MIGRATING)
+"""Task states in which it is looked for what a refusal left: why it came makes no difference to that."""
 _SETTLED = [state for state in VmState if state is not VmState.DELETED]
 _TASKS: list[TaskState | None] = [None, *TaskState]
 
@@ -58,12 +58,17 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiCloud]:
 
 def _put(cloud: ApiCloud, server: str, vm: VmState, task: TaskState | None, **more: Any) -> None:
     """Have the record say so, with nothing that is still to be done."""
+    wanted = {
+        "locked_by": None,
+        "launched_at": BEGINNING,
+        **more,
+        "vm_state": str(vm),
+        "task_state": task and str(task),
+    }
+    mine = records.c.uuid == server
     with cloud.database.transaction() as tx:
         ledger.close_actions(tx, server, now=BEGINNING)
-        before = instances.get_instance(tx.connection, server)
-        wanted = {"locked_by": None, "launched_at": BEGINNING, **more}
-        after = before._replace(vm_state=vm, task_state=task, **wanted)
-        changes.save(tx, Change(before=before, after=after, request=_NOBODY, occurred_at=BEGINNING))
+        tx.connection.execute(records.update().where(mine).values(**wanted, generation=records.c.generation + 1))
 
 
 def _ask(cloud: ApiCloud, row: Contracted, server: str, *, role: str = "admin") -> Any:
@@ -122,16 +127,17 @@ def test_an_operation_is_answered_in_every_state_as_the_contract_says(cloud: Api
     for vm in _SETTLED:
         for task in _TASKS:
             _put(cloud, server, vm, task)
-            before = _trace(cloud, server)
+            is_traced = task in _TRACED or task in _GOING
+            before = _trace(cloud, server) if is_traced or vm is VmState.SOFT_DELETED else None
             reply = _ask(cloud, row, server)
             expected = _refusal(row, vm, task, server)
             if expected is not None:
                 assert (reply.status_code, told(reply)) == (409, expected), (vm, task)
-                assert _trace(cloud, server) == before, "a refusal leaves no trace"
+                assert before is None or _trace(cloud, server) == before, "a refusal leaves no trace"
             elif row.name in _WANTS_MORE:
                 assert reply.status_code in (row.success, 202, 400, 404, 409), (vm, task, reply.text)
                 assert "while it is in" not in reply.text
-                if not reply.is_success:
+                if not reply.is_success and before is not None:
                     assert _trace(cloud, server) == before, "a refusal leaves no trace"
             elif row.name in ("delete", "soft_delete", "force_delete") and task in _GOING:
                 assert (reply.status_code, _trace(cloud, server)) == (row.success, before), "it is on its way already"

@@ -163,3 +163,35 @@ def test_a_file_that_cannot_be_read_is_left_alone(tmp_path: Path, caplog: pytest
     assert sorted(path.name for path in kept.iterdir()) == ["a.json", "b.json"]
     assert len(caplog.records) == 2
     driver.close()
+
+
+@pytest.mark.parametrize("then", ["reboot", "destroy"])
+def test_a_frozen_verb_is_let_go_once_another_one_is_asked_of_its_guest(then: str) -> None:
+    driver = SimulatedDriver(pace=Stepped(), durations={})
+    driver.start(lambda _: None)
+    guest = spec(sim_freeze="pause")
+    driver.spawn(guest)
+    failed: list[GuestFailure] = []
+    frozen = threading.Event()
+
+    def freeze() -> None:
+        frozen.set()
+        try:
+            driver.pause(guest.uuid)
+        except GuestFailure as failure:
+            failed.append(failure)
+
+    thread = threading.Thread(target=freeze, daemon=True)
+    thread.start()
+    assert frozen.wait(30)
+    thread.join(0.3)
+    assert thread.is_alive(), "it is frozen"
+    if then == "reboot":
+        driver.reboot(guest.uuid, hard=True, timeout_seconds=0)
+    else:
+        driver.destroy(guest.uuid)
+    thread.join(30)
+    assert [failure.cause for failure in failed] == [FaultCause.ABORTED]
+    running = PowerState.RUNNING if then == "reboot" else PowerState.NOSTATE
+    assert driver.power_state(guest.uuid) is running
+    driver.close()
