@@ -49,7 +49,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """``why`` and ``advice`` in sentences; ``evidence`` are the lines that show it; ``tone`` is bad, wait or good."""
+    """``why`` and ``advice`` in sentences; ``evidence`` shows it, each line once; ``tone`` is bad, wait or good."""
 
     rule: str
     why: tuple[Said, ...]
@@ -102,7 +102,7 @@ def first(
             rule=rule.name,
             why=tuple(why),
             do=Said(text=rule.advice, facts=all_facts),
-            evidence=tuple(rule.shows(evidence)),
+            evidence=tuple(dict.fromkeys(rule.shows(evidence))),
             tone="wait" if spared else rule.tone,
         )
     raise RuntimeError("the last rule finds something always")

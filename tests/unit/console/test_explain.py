@@ -155,3 +155,10 @@ def test_a_decision_says_what_the_fault_does_not() -> None:
 def test_a_name_with_braces_is_only_a_name() -> None:
     found = explain(Evidence(server={"name": "{host} {0}", **_ACTIVE}, timeline=[], now=_NOW))
     assert "{host} {0}" in found.sentence
+
+
+def test_what_two_steps_say_alike_is_shown_once() -> None:
+    failed = _entry("resize", "failed", details="No valid host was found. 2 candidates")
+    timeline = [replace(failed, steps=failed.steps * 2)]
+    found = explain(Evidence(server={"name": "web1", **_ACTIVE}, timeline=timeline, now=_NOW))
+    assert found.evidence.count("No valid host was found. 2 candidates") == 1
