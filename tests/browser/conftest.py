@@ -40,7 +40,7 @@ class Town:
         return str(reply.headers["x-openstack-request-id"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def town(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:  # none without a browser
     """Six hosts in two zones, servers of two projects, moves, failures, and a host in trouble."""
     folder, roomy = tmp_path_factory.mktemp("town"), {"instances": -1, "cores": -1}
@@ -83,9 +83,12 @@ def _live(town: Town) -> None:
     house.pass_seconds(2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser; skipped, under CI failed, where it is not there."""
+    """The browser; skipped, under CI failed, where it is not there.
+
+    For one file only: Playwright runs an event loop in this thread while it is there, and others want their own.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
