@@ -1,20 +1,19 @@
 """One run of a whole plane in a process of its own, which may be told to die at a commit.
 
-    python -m tests.chaos.plane_process STATE_DIR DRIVER SCENARIO [before|after N]
-
 A scenario brings a cloud to where it begins, then does one thing and carries everything out; ``recover`` only does
-what is left. With ``before N`` or ``after N`` the process kills itself with SIGKILL just before or just after the Nth
-commit of that one thing. The last line of a run that lived tells how everything ended.
+what is left. With ``before`` or ``after`` and N the process kills itself with SIGKILL just before or just after the Nth
+commit of that one thing. A run that lived tells how everything ended.
 """
 
 import json
+import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.connection import Connection as Line
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from kilonova.bootstrap import Cloud, build
@@ -26,6 +25,37 @@ from kilonova.services.orders import ServerOrder
 from kilonova.store import fleet, instances, journal, ledger
 from kilonova.store.database import Connection, Database, Transaction
 from kilonova.store.instances import InstanceQuery
+
+NEVER: Final = ("never", 0)
+_PATIENCE_SECONDS: Final = 60
+_PROCESSES: Final = multiprocessing.get_context("forkserver")
+# Every run is a fork of one process that has imported everything: the imports take far longer than a run.
+_PROCESSES.set_forkserver_preload([__name__])
+
+
+def live(state_dir: Path, driver: str, scenario: str, death: tuple[str, int] = NEVER) -> dict[str, Any] | None:
+    """Run one plane in a process of its own; what it told at its end, or None if it was killed."""
+    hearing, telling = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=_run_and_tell, args=(telling, state_dir, driver, scenario, death))
+    process.start()
+    telling.close()
+    try:
+        assert hearing.poll(_PATIENCE_SECONDS), f"{scenario} neither ended nor died"
+        told: dict[str, Any] | None = json.loads(hearing.recv())
+    except EOFError:
+        told = None
+    finally:
+        hearing.close()
+    process.join(_PATIENCE_SECONDS)
+    exit_code = process.exitcode
+    process.close()
+    assert exit_code == (0 if told is not None else -signal.SIGKILL), f"{scenario} ended with {exit_code}"
+    return told
+
+
+def _run_and_tell(telling: Line, state_dir: Path, driver: str, scenario: str, death: tuple[str, int]) -> None:
+    telling.send(json.dumps(run(state_dir, driver, scenario, death)))
+    telling.close()
 
 
 class Death:
@@ -231,9 +261,3 @@ def _claims(connection: Connection, node_uuid: str) -> dict[str, Any]:
         "claimed": [claimed.vcpus, claimed.memory_mb, claimed.local_gb],
         "used": [node.vcpus_used, node.memory_mb_used, node.local_gb_used],
     }
-
-
-if __name__ == "__main__":
-    where, with_driver, doing, *rest = sys.argv[1:]
-    deadly = (rest[0], int(rest[1])) if rest else ("never", 0)
-    print(json.dumps(run(Path(where), with_driver, doing, deadly)))  # noqa: T201 - the test reads it

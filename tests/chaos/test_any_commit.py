@@ -5,38 +5,17 @@ that dies at the Nth commit, then one that finds what it left and carries on. Af
 doubled, what is claimed is what is used, the journal has no gap, and no guest runs that no server knows.
 """
 
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.chaos.plane_process import live
 from tests.services_available import require_or_skip
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-def _live(state_dir: Path, driver: str, *arguments: str) -> dict[str, Any] | None:
-    """Run one plane; what it told at its end, or None if it was killed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos.plane_process", str(state_dir), driver, *arguments],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    if done.returncode == -signal.SIGKILL:
-        return None
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
 
 
 def _guests(state_dir: Path) -> list[int]:
@@ -118,11 +97,11 @@ def test_an_operation_survives_a_kill_at_any_commit(
         at += 1
         for side in ("before", "after"):
             here = state_dir / f"{side}-{at}"
-            told = _live(here, driver, scenario, side, str(at))
+            told = live(here, driver, scenario, (side, at))
             lived = told is not None
             if told is None:
                 killed += 1
-                told = _live(here, driver, "recover")
+                told = live(here, driver, "recover")
                 assert told is not None
             _check(told, actions, was_accepted=(side, at) != ("before", 1))
             if driver == "qemu":
