@@ -15,8 +15,8 @@ from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.errors import HypervisorUnavailable, NotFound
 from kilonova.domain.states import PowerState
 from kilonova.drivers import host
+from kilonova.drivers.instances.moves import ColdMoves
 from kilonova.drivers.libvirt.live import LibvirtLiveMoves
-from kilonova.drivers.libvirt.moves import LibvirtMoves
 from kilonova.drivers.libvirt.statistics import diagnose_all
 from kilonova.drivers.libvirt.words import translated
 from kilonova.drivers.protocol import GuestSpec, ImageSource, Inventory
@@ -25,7 +25,7 @@ _ADMINISTRATOR: Final = "root"
 """Whose password is set inside a guest."""
 
 
-class LibvirtDriver(LibvirtLiveMoves, LibvirtMoves):
+class LibvirtDriver(LibvirtLiveMoves, ColdMoves):
     """One host's guests; one node, named as the host.
 
     ``state_dir`` is made if it is not there. At most one driver at a time has a state directory (a lock says so).

@@ -17,15 +17,15 @@ from kilonova.domain.diagnostics import Diagnostics
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, NotFound
 from kilonova.domain.states import PowerState
 from kilonova.drivers import host
+from kilonova.drivers.instances.moves import ColdMoves
 from kilonova.drivers.protocol import GuestSpec, ImageSource, Inventory
 from kilonova.drivers.qemu.live_moves import QemuLiveMoves
-from kilonova.drivers.qemu.moves import QemuMoves
 
 _COUNT_SECONDS: Final = 1.0  # what one guest gets to tell its counters
 _COUNTING_SECONDS: Final = 5.0  # what all of them get
 
 
-class QemuDriver(QemuLiveMoves, QemuMoves):
+class QemuDriver(QemuLiveMoves, ColdMoves):
     """One host's guests; one node, named as the host.
 
     ``state_dir`` is made if it is not there. At most one driver at a time has a state directory (a lock says so).

@@ -106,6 +106,9 @@ class HostedGuests:
             raise HypervisorUnavailable("the qemu driver is not started")
         return self._site
 
+    def _has(self, uuid: str) -> bool:
+        return uuid in self._guests
+
     @property
     def _aside(self) -> Aside:
         return self._started.aside
