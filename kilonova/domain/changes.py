@@ -15,12 +15,14 @@ class Phase(StrEnum):
     """Where in its operation a change stands; the only moments at which an operation changes an instance.
 
     ``STEP`` is a visible move between two task states of one operation (such as scheduling → spawning): it
-    changes the record and is announced, but opens and closes nothing in the ledger.
+    changes the record and is announced, but opens and closes nothing in the ledger. ``RETRY`` is the end of an attempt
+    that failed, after which the operation is tried on another host.
     """
 
     ACCEPTED = "accepted"
     START = "start"
     STEP = "step"
+    RETRY = "retry"
     END = "end"
     ERROR = "error"
 
@@ -64,6 +66,7 @@ class Change:
     ACCEPTED  opens an action (``parameters_json`` is what the caller asked for, ``host`` who must do it)
     START     opens an event of ``action_id`` on ``host``
     STEP      –
+    RETRY     finishes the open event with Success, as Nova does (contract §6.6.4); keeps ``fault`` as an attempt's
     END       finishes the open event with Success and, if ``closes_action``, the action
     ERROR     finishes the open event with Error, ``traceback`` and ``details``; keeps ``fault``; closes likewise
     ========  ==========================================================================================
@@ -78,8 +81,8 @@ class Change:
     How a change is told outside follows from its operation, phase and event (``notifications/occasions.py``). Where it
     does not, ``notices`` says it, in order: ``("live_migration_post.start@host-1",)`` is the versioned name, the phase,
     and whose host speaks if not ``host``; ``("update",)`` tells nothing but the update. ``raised`` is the exception
-    behind a fault. Without ``keeps_fault`` a fault is told, and not kept as the instance's. With ``spares_event`` the
-    operation failed, and its step's event counts as a success all the same.
+    behind a fault. Without ``keeps_fault`` a fault is told, and not kept as the instance's own. With ``spares_event``
+    the operation failed, and its step's event counts as a success all the same.
     """
 
     before: Instance | None

@@ -10,7 +10,8 @@ from typing import Final
 from kilonova.domain.model import SECOND, Instant
 from kilonova.domain.usage import Window
 
-DAY: Final = 86_400 * SECOND
+HOUR: Final = 3600 * SECOND
+DAY: Final = 24 * HOUR
 """Microseconds."""
 GROUPS: Final = ("project", "flavor", "state", "day")
 """What exact usage may be told by."""
@@ -36,6 +37,16 @@ class Amount:
 
 
 NOTHING: Final = Amount(hours=0.0, vcpu_hours=0.0, memory_mb_hours=0.0, disk_gb_hours=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promised:
+    """What servers have of a host at one instant: how many there are, CPUs, MiB of memory, GiB of disk."""
+
+    servers: int
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

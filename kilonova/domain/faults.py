@@ -23,7 +23,7 @@ class FaultCause(Enum):
     NO_VALID_HOST = _Row(
         "no_valid_host",
         "No host can take the server",
-        "Ask for a smaller flavor, or free or add capacity; the decision record names what each host lacks.",
+        "The message says what the hosts lacked: ask for less of it, or for another zone, host or group.",
     )
     IMAGE_CORRUPT = _Row(
         "image_corrupt",
@@ -45,10 +45,20 @@ class FaultCause(Enum):
         "The image is larger than the flavor's disk",
         "Use a flavor with a larger root disk.",
     )
+    IMAGE_UNVERIFIED = _Row(
+        "image_unverified",
+        "The image's signature cannot be verified",
+        "Order or rebuild the server without trusted certificates: this cloud verifies no signatures of images.",
+    )
     IMAGE_NOT_KEPT = _Row(
         "image_not_kept",
         "The new image could not be kept",
         "See that the image service answers, has room, and takes images of this size.",
+    )
+    KERNEL_UNFIT = _Row(
+        "kernel_unfit",
+        "The image's kernel cannot be booted",
+        "Set the image's kernel_id and ramdisk_id to a Linux kernel for x86 and its ramdisk, or remove them.",
     )
     DISK_FULL = _Row("disk_full", "The host's disk is full", "Free space in the host's state directory.")
     MEMORY_SHORT = _Row(
@@ -116,17 +126,24 @@ class FaultCause(Enum):
         return self.value.remedy
 
     @property
+    def is_of_host(self) -> bool:
+        """Whether it lies with the host: another server would have met it there too."""
+        return self.code in _OF_HOSTS
+
+    @property
     def operator(self) -> str:
         """What it means to who runs the cloud, and where to look."""
         return _FOR_OPERATORS.get(self.code, _LOOK)
 
 
 _FOR_OPERATORS: Final = {
-    "no_valid_host": "GET /state/v1/decisions?server=… has what each host lacked; add capacity or enable hosts.",
+    "no_valid_host": "Open a server, or ask `kilonova explain NAME`: it says what the hosts lacked, and what to do.",
     "image_corrupt": "The file in the image store does not match its checksum or format; the host is well.",
     "image_refused": "The image names a backing file, which could be any file of a host: keep such images out.",
     "image_unavailable": "See that the image store answers, and that its files are still there.",
     "image_too_large": "The image's virtual size exceeds the flavor's root disk; set min_disk on the image.",
+    "image_unverified": "Signatures of images are not verified here, and no image is booted as if they were.",
+    "kernel_unfit": "The image's kernel_id names an image that is no Linux kernel for x86; the host is well.",
     "disk_full": "Free space in the host's state directory, or disable the host until there is some.",
     "memory_short": "Memory on the host is promised beyond what there is: look at ram_allocation_ratio and the host.",
     "hypervisor_gone": "See that QEMU or libvirt is installed and running on the host; its log says what it met.",
@@ -140,9 +157,28 @@ _FOR_OPERATORS: Final = {
     "driver_error": "The hypervisor's own words are in the fault's details.",
     "internal": "The traceback is in the fault's details: please report it.",
 }
+_OF_HOSTS: Final = frozenset(
+    {
+        "disk_full",
+        "memory_short",
+        "hypervisor_gone",
+        "guest_missing",
+        "name_taken",
+        "host_down",
+        "driver_error",
+    }
+)
 _LOOK: Final = "The fault's details and the host's log have more."
 
-HOPELESS: Final = frozenset({FaultCause.IMAGE_CORRUPT, FaultCause.IMAGE_REFUSED, FaultCause.IMAGE_TOO_LARGE})
+HOPELESS: Final = frozenset(
+    {
+        FaultCause.IMAGE_CORRUPT,
+        FaultCause.IMAGE_REFUSED,
+        FaultCause.IMAGE_TOO_LARGE,
+        FaultCause.IMAGE_UNVERIFIED,
+        FaultCause.KERNEL_UNFIT,
+    }
+)
 """Causes that no other host would mend."""
 
 

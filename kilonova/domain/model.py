@@ -90,7 +90,8 @@ class Instance(NamedTuple):
     """A server, as the inside calls it. Field order is column order: a database row becomes one by a single call.
 
     ``generation`` counts the writes; a change is saved only if it is still the one that was read. ``host`` and
-    ``node`` are None until a host was chosen. ``locked_by`` is ``owner``, ``admin`` or None. Sizes are the
+    ``node`` are None until a host was chosen. ``locked_by`` is ``owner``, ``admin`` or None. ``trusted_certs_json`` are
+    the ids of the certificates that its image was asked to be signed by, None for none. Sizes are the
     flavor's at boot, in MiB and GiB as in Nova.
     """
 
@@ -146,6 +147,7 @@ class Instance(NamedTuple):
     hints_json: str = "{}"
     nics_json: str = "[]"
     key_data: str | None = None
+    trusted_certs_json: str | None = None
 
     @property
     def status(self) -> str:

@@ -11,7 +11,7 @@ from kilonova.domain.model import Instant
 class PluggedServer:
     """A living server that has NICs, with as much of it as its ports show.
 
-    ``nics_json`` has a NIC each: ``label``, ``mac``, ``address``, mostly ``port_id``.
+    ``nics_json`` has a NIC each: ``label``, ``mac``, mostly ``port_id``, and addresses (``domain.ports``).
     ``host`` is None while no host was chosen.
     """
 
@@ -25,5 +25,5 @@ class PluggedServer:
 
     @property
     def nics(self) -> list[dict[str, Any]]:
-        """The NICs that have an address, in their order."""
-        return [nic for nic in json.loads(self.nics_json) if "address" in nic]
+        """The NICs that have got what they are to have, in their order."""
+        return [nic for nic in json.loads(self.nics_json) if "mac" in nic]

@@ -1,13 +1,15 @@
 """The record of a port: a place in the network that is taken without following from a server's number."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kilonova.domain.model import Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """A MAC and an IP address that are taken. ``device_id`` is the server that is plugged in here, if any.
+    """A MAC and IP addresses that are taken. ``device_id`` is the server that is plugged in here, if any.
 
     One that somebody made by hand (``is_kept``) outlives the servers that it is plugged into.
     """
@@ -17,7 +19,7 @@ class Port:
     name: str
     description: str
     mac: str
-    address: str
+    addresses: tuple[str, ...]
     device_id: str | None
     is_kept: bool
     created_at: Instant
@@ -36,3 +38,8 @@ class Wish:
     mac: str | None = None
     device_id: str | None = None
     is_kept: bool = False
+
+
+def addresses_of(nic: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses of a NIC, as a server's record has it: the one that it came with, and what was added."""
+    return (nic["address"], *nic.get("further", ())) if "address" in nic else ()

@@ -9,6 +9,7 @@ from kilonova.domain.faults import find_cause
 from kilonova.domain.model import SECOND, Fault, Instance, InstanceAction, Instant, after
 from kilonova.domain.operations import get_operation
 from kilonova.domain.quota import UNLIMITED
+from kilonova.domain.refusals import Refusal
 from kilonova.domain.states import TaskState, VmState
 
 PLACED: Final = "Placed"
@@ -38,14 +39,14 @@ _GOING: Final = frozenset({TaskState.DELETING, TaskState.SOFT_DELETING})
 class ServerFacts:
     """What is known of a server: its host's conditions (None without a host), what is open, and what failed.
 
-    ``refused`` is the summary of the newest decision, and its instant, where that found no host.
+    ``refused`` is the newest decision where that found no host.
     """
 
     instance: Instance
     host: Sequence[Condition] | None = None
     actions: Sequence[InstanceAction] = ()
     fault: Fault | None = None
-    refused: tuple[str, Instant] | None = None
+    refused: Refusal | None = None
 
 
 def server_conditions(facts: ServerFacts, *, now: Instant) -> tuple[Condition, ...]:
@@ -66,9 +67,10 @@ def _placed(facts: ServerFacts) -> Condition:
         return Condition(type=PLACED, status=Status.TRUE, reason="OnHost")
     if instance.vm_state is VmState.SHELVED_OFFLOADED:
         return Condition(type=PLACED, status=Status.FALSE, reason="Offloaded", message="it was shelved")
-    if facts.refused is not None:
-        text, since = facts.refused
-        return Condition(type=PLACED, status=Status.FALSE, reason="NoCapacity", message=text, since=since)
+    found = facts.refused
+    if found is not None:
+        message, since = found.summary, found.decided_at
+        return Condition(type=PLACED, status=Status.FALSE, reason=found.reason, message=message, since=since)
     is_building = instance.vm_state is VmState.BUILDING
     return Condition(type=PLACED, status=Status.FALSE, reason="Scheduling" if is_building else "NoHost")
 

@@ -12,6 +12,8 @@ BACKUP: Final = "backup"
 """The two values of the property ``image_type``."""
 
 _OWN: Final = frozenset({"instance_uuid", "user_id", "image_type", "base_image_ref", "backup_type"})
+_COPIED: Final = ("raw", "qcow2", "iso")
+"""Formats that a copy of a disk may have. Those of Amazon's machines are of images as they were delivered."""
 _NOT_INHERITED: Final = frozenset(
     {
         "cache_in_nova",
@@ -91,7 +93,7 @@ def order_of(instance: Instance, wanted: Wanted) -> ImageOrder:
         image_id=wanted.image_id,
         name=wanted.name,
         owner=wanted.project_id,
-        disk_format=base.get("disk_format") or "qcow2",
+        disk_format=known if (known := base.get("disk_format")) in _COPIED else "qcow2",
         min_disk=max(int(base.get("min_disk") or 0), instance.root_gb),
         min_ram=int(base.get("min_ram") or 0),
         properties={**inherited, **wanted.metadata, **own},
