@@ -18,8 +18,8 @@ import msgspec
 from kilonova.domain.errors import Invalid
 from kilonova.domain.options import option
 from kilonova.sinks import Parcel, Undelivered
-from kilonova.sinks.transport_url import Broker, parse_transport_url
 from kilonova.wire.envelope import enclose
+from kilonova.wire.transport_url import Broker, TransportUrlMalformed, parse_transport_url
 
 _IN_FLIGHT: Final = 2000
 _WRITE_BYTES: Final = 65536
@@ -58,7 +58,10 @@ class AmqpSettings:
 
 def check_amqp(settings: AmqpSettings) -> None:
     """Invalid where the brokers or the driver are none."""
-    parse_transport_url(settings.transport_url)
+    try:
+        parse_transport_url(settings.transport_url)
+    except TransportUrlMalformed as error:
+        raise Invalid(str(error)) from error
     if settings.driver not in _DRIVERS:
         raise Invalid(f"The driver is one of {', '.join(_DRIVERS)}, not {settings.driver!r}.")
 

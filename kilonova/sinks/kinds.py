@@ -10,8 +10,8 @@ from kilonova.domain.options import range_of
 from kilonova.sinks import Sink
 from kilonova.sinks.amqp import AmqpSettings, AmqpSink, check_amqp
 from kilonova.sinks.file import FileSettings, FileSink
-from kilonova.sinks.transport_url import masked
 from kilonova.sinks.webhook import WebhookSettings, WebhookSink, check_webhook
+from kilonova.wire.transport_url import masked
 
 _FORMATS: Final = ("", "unversioned", "versioned", "both")
 _MASK: Final = "***"

@@ -55,10 +55,10 @@ def read(body: Mapping[str, Any]) -> Notification:
     """The notification in a message. NotificationMalformed where something that every one has is not there."""
     missing = [key for key in _KEYS if not isinstance(body.get(key), str)]
     payload = body.get("payload")
-    if missing or not isinstance(payload, Mapping):
+    told = opened(payload)
+    if missing or not isinstance(payload, Mapping) or not isinstance(told, Mapping):
         raise NotificationMalformed(f"a notification without {', '.join(missing) or 'payload'}")
     is_versioned = _DATA in payload
-    told = opened(payload)
     service, host = _publisher(body["publisher_id"])
     action, phase = _named(body["event_type"])
     return Notification(
@@ -71,9 +71,9 @@ def read(body: Mapping[str, Any]) -> Notification:
         priority=body["priority"],
         message_id=body["message_id"],
         timestamp=body["timestamp"],
-        request_id=body.get("_context_request_id"),
-        user_id=body.get("_context_user_id"),
-        project_id=body.get("_context_project_id"),
+        request_id=_text(body.get("_context_request_id")),
+        user_id=_text(body.get("_context_user_id")),
+        project_id=_text(body.get("_context_project_id")),
         instance_uuid=_server(body["event_type"], told),
         payload=told,
         **_states(told, is_versioned=is_versioned),
@@ -84,7 +84,7 @@ def opened(value: Any) -> Any:
     """A payload without the four keys of Nova's objects, however deep they are."""
     if isinstance(value, Mapping):
         inner = value.get(_DATA, value)
-        return {name: opened(each) for name, each in inner.items()}
+        return {name: opened(each) for name, each in inner.items()} if isinstance(inner, Mapping) else opened(inner)
     if isinstance(value, list):
         return [opened(each) for each in value]
     return value
@@ -108,13 +108,13 @@ def _named(event_type: str) -> tuple[str, str]:
 
 def _server(event_type: str, told: Mapping[str, Any]) -> str | None:
     if event_type.startswith(_VERSIONED_SERVERS):
-        return told.get("uuid")
+        return _text(told.get("uuid"))
     found = told.get("instance_id") or told.get("instance_uuid")
     args = told.get("args")
     instance = args.get("instance") if isinstance(args, Mapping) else None
     if found is None and isinstance(instance, Mapping):
         found = instance.get("uuid")
-    return found
+    return _text(found)
 
 
 def _states(told: Mapping[str, Any], *, is_versioned: bool) -> dict[str, Any]:
@@ -123,8 +123,13 @@ def _states(told: Mapping[str, Any], *, is_versioned: bool) -> dict[str, Any]:
     change = change if isinstance(change, Mapping) else told
     task = told.get("task_state") if is_versioned else told.get("new_task_state", told.get("state_description"))
     return {
-        "state": change.get("state"),
-        "old_state": change.get("old_state"),
-        "task_state": task or None,
-        "old_task_state": change.get("old_task_state"),
+        "state": _text(change.get("state")),
+        "old_state": _text(change.get("old_state")),
+        "task_state": _text(task) or None,
+        "old_task_state": _text(change.get("old_task_state")),
     }
+
+
+def _text(value: Any) -> str | None:
+    """The value where it is a text: what comes from elsewhere may be anything."""
+    return value if isinstance(value, str) else None

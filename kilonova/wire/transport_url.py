@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from kilonova.domain.errors import Invalid
-
 _SCHEMES: Final = ("rabbit", "amqp", "kombu")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _MASK: Final = "***"
+
+
+class TransportUrlMalformed(ValueError):
+    """The text is no transport_url; the message never repeats it, for there are passwords in it."""
+
+    def __init__(self) -> None:
+        super().__init__("The transport_url is none: rabbit://user:password@host:port/virtual_host.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,7 @@ class Broker:
 
 
 def parse_transport_url(url: str) -> tuple[Broker, ...]:
-    """The brokers in the order in which they are tried. Invalid for what is no such URL; it never repeats the URL.
+    """The brokers in the order in which they are tried. TransportUrlMalformed for what is none.
 
     Without a virtual host it is ``/``, and without an account that of ``guest``; who comes after the first and has no
     account of its own has that of the one before.
@@ -33,9 +38,9 @@ def parse_transport_url(url: str) -> tuple[Broker, ...]:
         parts = urlsplit(url)
         brokers = _brokers(parts.netloc, unquote(parts.path[1:]) or "/", is_tls=_is_tls(parts.query))
     except ValueError as error:
-        raise Invalid("The transport_url is none: rabbit://user:password@host:port/virtual_host.") from error
+        raise TransportUrlMalformed from error
     if parts.scheme not in _SCHEMES or not brokers:
-        raise Invalid("The transport_url is none: rabbit://user:password@host:port/virtual_host.")
+        raise TransportUrlMalformed
     return tuple(brokers)
 
 
