@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam
 from kilonova.domain.changes import Change, Phase
 from kilonova.domain.errors import StaleRecord
 from kilonova.domain.model import Instance
-from kilonova.store import journal, ports
+from kilonova.store import console_tokens, journal, ports
 from kilonova.store.database import Transaction
 from kilonova.store.fleet import release_claim
 from kilonova.store.ledger import record_fault, record_phase
@@ -24,7 +24,7 @@ _COMPARE_AND_SWAP: Final = instances.update().where(
 )
 _NOTHING: Final = "{}"
 _NOT_TOLD: Final = frozenset({"ticket"})
-_ENDS: Final = frozenset({Phase.END, Phase.ERROR})
+_ENDS: Final = frozenset({Phase.RETRY, Phase.END, Phase.ERROR})
 
 
 class Saved(NamedTuple):
@@ -44,10 +44,11 @@ def save(tx: Transaction, change: Change) -> Saved:
     before, occurred_at = change.before, change.occurred_at
     instance = _insert(tx.connection, change.after) if before is None else _update(tx.connection, before, change.after)
     action_id = record_phase(tx, change)
-    if change.fault is not None and change.keeps_fault:
-        record_fault(tx, instance.uuid, change.fault, action_id=action_id)
+    if change.fault is not None and (change.keeps_fault or change.phase is Phase.RETRY):
+        record_fault(tx, instance.uuid, change.fault, action_id=action_id, is_attempt=not change.keeps_fault)
     record_usage(tx, before, instance, occurred_at)
     ports.follow(tx, before, instance, now=occurred_at)
+    console_tokens.follow(tx, before, instance)
     if instance.is_deleted:
         release_claim(tx, instance.uuid)
         end_migrations(tx, instance.uuid, now=occurred_at)

@@ -1,7 +1,7 @@
 """Conditions that have to be kept, because no other record tells them; each turn of one is journalled."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
@@ -17,8 +17,15 @@ from kilonova.store.schema_conditions import conditions as table
 _FIELDS: Final = (table.c.type, table.c.status, table.c.reason, table.c.message, table.c.since)
 
 
+class Told(TypedDict, total=False):
+    """What is told with each turn: whose the thing is, and what else is known of it."""
+
+    project_id: str | None
+    facts: Mapping[str, Any]
+
+
 def keep(
-    tx: Transaction, about: str, key: str, found: Sequence[Condition], *, now: Instant, project_id: str | None = None
+    tx: Transaction, about: str, key: str, found: Sequence[Condition], *, now: Instant, **telling: Unpack[Told]
 ) -> list[Turn]:
     """Keep what was found of one thing (``about`` says of what kind it is), and tell what turned; returns the turns.
 
@@ -33,12 +40,12 @@ def keep(
             tx,
             kind="condition",
             key=f"{about}/{key}/{turn.after.type}",
-            project_id=project_id,
             operation=None,
             cause=Cause.OBSERVED,
             occurred_at=now,
             snapshot={"about": about, "id": key, **shown(turn.after, moment=int)},
             previous=None if turn.before is None else shown(turn.before, moment=int),
+            **telling,
         )
     return found_turns
 

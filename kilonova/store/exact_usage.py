@@ -19,8 +19,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from kilonova.domain.exact_usage import DAY, NOTHING, Amount, Difference, ExactUsage, days_of
-from kilonova.domain.model import SECOND
+from kilonova.domain.exact_usage import DAY, NOTHING, Amount, Difference, ExactUsage, Promised, days_of
+from kilonova.domain.model import SECOND, Instant
 from kilonova.domain.states import VmState
 from kilonova.domain.usage import Window
 from kilonova.store.schema import instances, usage_segments
@@ -62,6 +62,25 @@ def list_exact_usage(
         for row in connection.execute(statement).mappings()
         if row["servers"]
     ]
+
+
+def list_promised(connection: Connection, host: str, instants: Sequence[Instant]) -> list[Promised]:
+    """What servers had of a host at each of the instants, in their order; at least one instant. One query."""
+    at = union_all(*(select(literal(instant, BigInteger).label("moment")) for instant in instants)).subquery("instants")
+    moment = at.c.moment
+    statement = (
+        select(
+            moment,
+            func.count().label("servers"),
+            *(func.sum(_SEGMENT[name]).label(name) for name in ("vcpus", "memory_mb", "disk_gb")),
+        )
+        .select_from(usage_segments.join(at, and_(_SEGMENT.started_at <= moment, _not_ended_before(moment))))
+        .where(_SEGMENT.host == host)
+        .group_by(moment)
+    )
+    found = {row["moment"]: row for row in connection.execute(statement).mappings()}
+    sizes = ("servers", "vcpus", "memory_mb", "disk_gb")
+    return [Promised(**{name: int(found[at][name]) if at in found else 0 for name in sizes}) for at in instants]
 
 
 def list_differences(connection: Connection, window: Window, *, project_id: str | None = None) -> list[Difference]:

@@ -28,19 +28,26 @@ class FaultGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRow:
-    """A fault with the server and the action that it belongs to."""
+    """A fault with the server and the action that it belongs to.
+
+    ``is_attempt`` says that the operation was tried on another host after it, however that ended.
+    """
 
     instance_uuid: str
     project_id: str
     action_id: int | None
     fault: Fault
+    is_attempt: bool = False
 
 
 def group_faults(
-    connection: Connection, *, project_id: str | None = None, since: Instant | None = None
+    connection: Connection, *, project_id: str | None = None, since: Instant | None = None, attempts: bool = True
 ) -> list[FaultGroup]:
-    """The faults that are kept, by their causes, the most frequent first; of one project's servers if wanted."""
-    conditions = _conditions(project_id, since)
+    """The faults that are kept, by their causes, the most frequent first; of one project's servers if wanted.
+
+    Without ``attempts`` those that are no server's own are left out.
+    """
+    conditions = _conditions(project_id, since, attempts=attempts)
     by_cause = (
         select(
             faults.c.cause,
@@ -78,9 +85,10 @@ def list_faults(
     project_id: str | None = None,
     instance_uuid: str | None = None,
     cause: str | None = None,
+    attempts: bool = True,
     limit: int,
 ) -> list[FaultRow]:
-    """The faults that are kept, newest first; of one project, server or cause if wanted."""
+    """The faults that are kept, newest first; of one project, server or cause if wanted, ``attempts`` as above."""
     statement = (
         select(faults, instances.c.project_id)
         .join(instances, instances.c.uuid == faults.c.instance_uuid)
@@ -89,6 +97,8 @@ def list_faults(
     )
     wanted = ((instances.c.project_id, project_id), (faults.c.instance_uuid, instance_uuid), (faults.c.cause, cause))
     statement = statement.where(*(column == value for column, value in wanted if value is not None))
+    if not attempts:
+        statement = statement.where(~faults.c.is_attempt)
     return [_row(row) for row in connection.execute(statement).mappings()]
 
 
@@ -107,8 +117,8 @@ def prune_faults(database: Database, *, most: int) -> bool:
     return database.run(work)
 
 
-def _conditions(project_id: str | None, since: Instant | None) -> list[Any]:
-    found: list[Any] = []
+def _conditions(project_id: str | None, since: Instant | None, *, attempts: bool) -> list[Any]:
+    found: list[Any] = [] if attempts else [~faults.c.is_attempt]
     if project_id is not None:
         mine = select(instances.c.uuid).where(instances.c.project_id == project_id)
         found.append(faults.c.instance_uuid.in_(mine))
@@ -120,5 +130,9 @@ def _conditions(project_id: str | None, since: Instant | None) -> list[Any]:
 def _row(row: Mapping[Any, Any]) -> FaultRow:
     fault = Fault(**{name: row[name] for name in Fault.__slots__})
     return FaultRow(
-        instance_uuid=row["instance_uuid"], project_id=row["project_id"], action_id=row["action_id"], fault=fault
+        instance_uuid=row["instance_uuid"],
+        project_id=row["project_id"],
+        action_id=row["action_id"],
+        fault=fault,
+        is_attempt=bool(row["is_attempt"]),
     )

@@ -118,12 +118,13 @@ class Topic(NamedTuple):
 
 
 class Among(TypedDict, total=False):
-    """Which rows are meant: those of one kind or of several, of one object, of one project, of some topics."""
+    """Which rows are meant: of one kind or of several, of one object, one project, one request, of some topics."""
 
     kind: str | None
     kinds: Collection[str] | None
     key: str | None
     project_id: str | None
+    request_id: str | None
     topics: Sequence[Topic]
 
 
@@ -212,8 +213,13 @@ def _number(connection: Connection, ids: Sequence[int], last: int) -> None:
 
 def _conditions(among: Among) -> list[ColumnElement[bool]]:
     columns = ((journal.c.kind, "kind"), (journal.c.key, "key"), (journal.c.project_id, "project_id"))
-    found = [column == among[name] for column, name in columns if among.get(name) is not None]  # type: ignore[literal-required]
-    kinds, topics = among.get("kinds"), among.get("topics")
+    wanted = [(column, among[name]) for column, name in columns if among.get(name) is not None]  # type: ignore[literal-required]
+    request_id, kinds, topics = among.get("request_id"), among.get("kinds"), among.get("topics")
+    if request_id is None:
+        found = [column == value for column, value in wanted]
+    else:
+        # A request has few rows. SQLite would rather look through all of its project's, were their index of any use.
+        found = [journal.c.request_id == request_id, *(column.concat("") == value for column, value in wanted)]
     if kinds is not None:
         found.append(journal.c.kind.in_(list(kinds)))
     if topics:

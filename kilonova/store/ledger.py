@@ -17,7 +17,7 @@ from kilonova.store.rows import many, one
 from kilonova.store.schema import instance_actions, instance_events, instance_faults, instances
 
 _MESSAGE_LENGTH: Final = 255
-_RESULTS: Final = {Phase.END: "Success", Phase.ERROR: "Error"}
+_RESULTS: Final = {Phase.RETRY: "Success", Phase.END: "Success", Phase.ERROR: "Error"}
 _is_open: Final[ColumnElement[bool]] = instance_actions.c.finished_at.is_(None)
 
 # Statements of every change, made once: SQLAlchemy takes the columns to write from the parameters.
@@ -67,8 +67,13 @@ def record_phase(tx: Transaction, change: Change) -> int | None:
     return change.action_id
 
 
-def record_fault(tx: Transaction, instance_uuid: str, fault: Fault, *, action_id: int | None = None) -> None:
-    """Keep why an instance failed, and in which action; the message is cut as Nova cuts it (contract §8.1)."""
+def record_fault(
+    tx: Transaction, instance_uuid: str, fault: Fault, *, action_id: int | None = None, is_attempt: bool = False
+) -> None:
+    """Keep why an instance failed, and in which action; the message is cut as Nova cuts it (contract §8.1).
+
+    ``is_attempt`` is for what failed on one host and was tried on another: that is no fault of the instance's own.
+    """
     tx.connection.execute(
         instance_faults.insert().values(
             instance_uuid=instance_uuid,
@@ -79,6 +84,7 @@ def record_fault(tx: Transaction, instance_uuid: str, fault: Fault, *, action_id
             host=fault.host,
             created_at=fault.created_at,
             action_id=action_id,
+            is_attempt=is_attempt,
         )
     )
 
@@ -338,11 +344,12 @@ def _announce_closed(
 
 
 def latest_faults(connection: Connection, uuids: Collection[str]) -> dict[str, Fault]:
-    """The newest fault of each of these instances that has one (contract §8.1)."""
+    """The newest fault of its own of each of these instances that has one (contract §8.1)."""
     table = instance_faults
     if not uuids:
         return {}
-    newest = select(func.max(table.c.id)).where(table.c.instance_uuid.in_(list(uuids))).group_by(table.c.instance_uuid)
+    own = select(func.max(table.c.id)).where(table.c.instance_uuid.in_(list(uuids)), ~table.c.is_attempt)
+    newest = own.group_by(table.c.instance_uuid)
     found = connection.execute(select(table).where(table.c.id.in_(newest))).mappings()
     return {row["instance_uuid"]: _fault(row) for row in found}
 

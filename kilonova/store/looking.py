@@ -1,20 +1,18 @@
 """What the conditions of many servers are derived from, each kind of it in one query however many servers there are."""
 
 from collections.abc import Collection
-from typing import Final
 
 from sqlalchemy import Connection, and_, func, or_, select, union
 
 from kilonova.domain.conditions import Status
 from kilonova.domain.model import InstanceAction, Service
+from kilonova.domain.refusals import REASONS
 from kilonova.domain.server_conditions import PLACED
 from kilonova.domain.states import VmState
 from kilonova.store.decisions import KeptDecision
 from kilonova.store.rows import many
 from kilonova.store.schema import decisions, instance_actions, instances, services
 from kilonova.store.schema_conditions import conditions
-
-NO_CAPACITY: Final = "NoCapacity"
 
 
 def list_noteworthy(connection: Connection, about: str, *, limit: int, after_uuid: str = "") -> list[str]:
@@ -23,7 +21,7 @@ def list_noteworthy(connection: Connection, about: str, *, limit: int, after_uui
     ``about`` is the kind of thing that kept conditions have for servers; ``after_uuid`` the last of the page before.
     """
     kept, actions = conditions.c, instance_actions.c
-    is_unplaced = and_(kept.type == PLACED, kept.reason == NO_CAPACITY)
+    is_unplaced = and_(kept.type == PLACED, kept.reason.in_(sorted(REASONS)))
     is_amiss = or_(is_unplaced, and_(kept.type != PLACED, kept.status == str(Status.TRUE)))
     found = union(
         select(actions.instance_uuid.label("uuid")).where(actions.finished_at.is_(None)),

@@ -20,6 +20,7 @@ from kilonova.store import (  # noqa: F401
     schema_audit,
     schema_catalog,
     schema_conditions,
+    schema_consoles,
     schema_feed,
     schema_identity,
     schema_network,

@@ -44,6 +44,12 @@ REVISIONS: Final = (
     "0062",
     "0063",
     "0064",
+    "0065",
+    "0066",
+    "0067",
+    "0068",
+    "0069",
+    "0070",
 )
 """Every schema revision that this code knows, oldest first; the last one is what the tables below are."""
 
@@ -143,6 +149,7 @@ instances: Final = Table(
     _document("hints_json"),
     _document("nics_json"),
     Column("key_data", Document),
+    Column("trusted_certs_json", Document),
     CheckConstraint(
         "deleted_at IS NULL OR (terminated_at IS NOT NULL AND task_state IS NULL AND vm_state = 'deleted')",
         name="deleted_is_final",
@@ -232,6 +239,7 @@ instance_faults: Final = Table(
     Column("host", Name),
     Column("created_at", Instants, nullable=False),
     Column("action_id", BigInteger),
+    Column("is_attempt", Boolean, nullable=False, server_default=false()),
     Index(None, "instance_uuid", "id"),
     Index(None, "action_id"),
 )
@@ -252,6 +260,7 @@ usage_segments: Final = Table(
     Column("ended_at", Instants),
     Index(None, "instance_uuid", "id"),
     Index(None, "project_id", "started_at"),
+    Index(None, "host", "started_at"),
 )
 
 services: Final = Table(
@@ -410,6 +419,7 @@ journal: Final = Table(
     Index(None, "kind", "key", "seq"),
     Index(None, "project_id", "seq"),
     Index(None, "occurred_at"),
+    Index(None, "request_id"),
 )
 
 # A row a project, for nothing but to be locked: who counts and then adds does so alone.

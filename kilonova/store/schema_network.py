@@ -1,4 +1,4 @@
-"""The table of ports: what of the network is taken without following from a server's number."""
+"""The tables of ports and of addresses: what of the network is taken."""
 
 from typing import Final
 
@@ -14,13 +14,22 @@ ports: Final = Table(
     Column("name", Name, nullable=False),
     Column("description", Name, nullable=False),
     Column("mac", String(17), nullable=False),
-    Column("address", String(45), nullable=False),
     Column("device_id", String(36)),
     Column("is_kept", Boolean, nullable=False),
     Column("created_at", Instants, nullable=False),
     Column("updated_at", Instants),
     UniqueConstraint("mac"),
-    UniqueConstraint("address"),
     Index(None, "project_id"),
     Index(None, "device_id"),
 )
+"""Those that were made by hand, and those of NICs that do not follow from their server's number."""
+
+addresses: Final = Table(
+    "addresses",
+    metadata,
+    Column("address", String(45), primary_key=True),
+    Column("port_id", String(36), nullable=False),
+    Column("taken_at", Instants, nullable=False),
+    Index(None, "port_id"),
+)
+"""Every address that a port has, be it one with a record or one that follows from a server: so none is given twice."""

@@ -1,8 +1,8 @@
-"""How long hosts have been up, as they tell it: it differs at every heartbeat, and is no change of anything."""
+"""What is known of nodes besides what they have: how long they have been up, and where they are reached."""
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, bindparam, select
 
 from kilonova.store.schema import compute_nodes
 
@@ -16,3 +16,12 @@ def keep_uptimes(connection: Connection, uptimes: Mapping[tuple[str, str], str])
         compute_nodes.c.hypervisor_hostname == bindparam("its_name")
     )
     connection.execute(compute_nodes.update().where(mine).values(uptime_text=bindparam("uptime")), rows)
+
+
+def find_host_ip(connection: Connection, host: str) -> str | None:
+    """The address by which a host's first node is reached; None for a host without nodes."""
+    statement = (
+        select(compute_nodes.c.host_ip).where(compute_nodes.c.host == host).order_by(compute_nodes.c.id).limit(1)
+    )
+    found: str | None = connection.execute(statement).scalar()
+    return found
