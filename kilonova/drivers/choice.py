@@ -10,10 +10,10 @@ from kilonova.domain.errors import HypervisorUnavailable, SettingsUnusable
 from kilonova.drivers import host
 from kilonova.drivers.instances.home import is_inhabited
 from kilonova.drivers.libvirt.connection import has_binding
+from kilonova.drivers.mending import find_checkout, install_binding
 
 LIBVIRT_SOCKETS: Final = (Path("/run/libvirt/libvirt-sock"), Path("/run/libvirt/virtqemud-sock"))
 NAMES: Final = ("auto", "qemu", "simulated", "libvirt")
-_MAKE_LIBVIRT: Final = "make virt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,14 @@ def _chosen(found: str, around: Surroundings) -> Choice:
     if answering is None:
         return Choice("qemu", f"{found}; no libvirt daemon")
     if not around.has_binding():
-        return Choice("qemu", f"{found}; libvirt answers at {answering}, for the driver of it: {_MAKE_LIBVIRT}")
+        mend = install_binding(find_checkout())
+        return Choice("qemu", f"{found}; libvirt answers at {answering}, for the driver of it: {mend}")
     return Choice("libvirt", f"libvirt answers at {answering}; {found}")
 
 
 def _libvirt(found: str, around: Surroundings, why: str) -> Choice:
     if not around.has_binding():
-        text = f"the Python binding of libvirt is not installed; install and start libvirt with: {_MAKE_LIBVIRT}"
+        text = f"the Python binding of libvirt is not installed; install it with: {install_binding(find_checkout())}"
         raise HypervisorUnavailable(text)
     return Choice("libvirt", f"libvirt at {around.libvirt_uri or 'qemu:///system'}, {why}; {found}")
 

@@ -13,6 +13,7 @@ Rules for every driver, tested by one suite on all of them:
 - **Events** are what happened to a guest on its own; what a verb did is not announced.
 """
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from kilonova.domain.diagnostics import Diagnostics
+from kilonova.domain.remote_consoles import ConsoleKind
 from kilonova.domain.states import PowerState
 
 
@@ -29,12 +31,24 @@ class ImageSource:
 
     image_id: str
     disk_format: str
-    """``raw``, ``qcow2`` or ``iso``, as its owner registered it: a claim, which the driver checks."""
+    """``raw``, ``qcow2``, ``iso``, ``ami``, ``aki``, ``ari``, as its owner registered it: a claim, which is checked."""
     size_bytes: int
     sha512: str | None
     """The image's ``os_hash_value`` in hex, where known; bytes that differ are refused."""
     fetch: Callable[[Path], None]
     """Writes the image's bytes to a new file at the path; raises OSError or KilonovaError."""
+    boot: "KernelSource | None" = None
+    """The kernel that goes with a disk that does not boot by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelSource:
+    """A kernel, perhaps with a ramdisk, that the hypervisor starts by itself."""
+
+    kernel: ImageSource
+    ramdisk: ImageSource | None = None
+    command_line: str = ""
+    """What the kernel is told, one line; empty for what the driver tells all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +106,10 @@ class GuestSpec:
     flavor_name: str = ""
     flavor_id: str = ""
     """The flavor's id as clients know it; both are for those who look at the hypervisor itself."""
+    has_agent: bool = False
+    """Whether QEMU's agent runs inside, as its image says; only then there is a way to it."""
+    admin_user: str = "root"
+    """Whose password ``set_password`` sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +257,12 @@ class CanRescue(Protocol):
 class CanSetPassword(Protocol):
     """Reaches into a running guest to set its administrator's password."""
 
+    @property
+    def needs_agent(self) -> bool:
+        """Whether it reaches only guests that have QEMU's agent inside (``GuestSpec.has_agent``)."""
+
     def set_password(self, uuid: str, password: str) -> None:
-        """Set it. Raises GuestFailure when the guest is not running, or does not obey."""
+        """Set it. Raises GuestFailure when the guest is not running, or does not obey within a quarter of a minute."""
 
 
 @runtime_checkable
@@ -389,3 +411,21 @@ class CanReadConsole(Protocol):
 
     def console_log(self, uuid: str, *, lines: int | None) -> str:
         """The last lines of it (None: all that is kept). Raises GuestFailure(GUEST_MISSING)."""
+
+
+@runtime_checkable
+class CanOpenConsole(Protocol):
+    """Reaches what a running guest shows and takes: its screen, its serial port, or both."""
+
+    @property
+    def consoles(self) -> frozenset[ConsoleKind]:
+        """Which of them."""
+        ...
+
+    def open_console(self, uuid: str, kind: ConsoleKind) -> socket.socket:
+        """A connection to one of ``consoles``: a unix socket (SOCK_STREAM), which the caller closes.
+
+        It ends when the guest does. The serial port has one at a time: another one may wait until the first is closed.
+        What goes over it is not missing in the console log. Raises GuestFailure, also when the guest is off.
+        """
+        ...

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kilonova.domain.options import option
+from kilonova.drivers.instances.cards import Patience
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,19 @@ class LibvirtSettings:
     live_migration_bandwidth: int = option(
         0, "MiB a second that a guest's memory may take on its way to another host; 0 for any.", least=0
     )
+
+    device_detach_attempts: int = option(
+        8,
+        "How often a guest is asked to let go of a network card that is to be taken out, with either driver of real "
+        "machines.",
+        least=1,
+    )
+    device_detach_timeout: int = option(20, "Seconds that it is waited for each time.", least=1)
+
+    @property
+    def patience(self) -> Patience:
+        """How long a guest may take to let go of a card."""
+        return Patience(self.device_detach_attempts, float(self.device_detach_timeout))
 
     @property
     def uris(self) -> tuple[str, ...]:

@@ -29,11 +29,30 @@ class Turns:
             with turn.lock:
                 yield
         finally:
-            with self._changed:
-                turn.wanted_by -= 1
-                if not turn.wanted_by:
-                    del self._turns[key]
-                self._changed.notify_all()
+            self._leave(key, turn)
+
+    @contextlib.contextmanager
+    def take_if_free(self, key: str) -> Iterator[bool]:
+        """Have the key's turn if nobody has it now; whether that is so. Who has it is not told that it is awaited."""
+        with self._changed:
+            is_free = key not in self._turns
+            turn = _Turn(wanted_by=1)
+            if is_free:
+                self._turns[key] = turn
+                turn.lock.acquire()
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                turn.lock.release()
+                self._leave(key, turn)
+
+    def _leave(self, key: str, turn: _Turn) -> None:
+        with self._changed:
+            turn.wanted_by -= 1
+            if not turn.wanted_by:
+                del self._turns[key]
+            self._changed.notify_all()
 
     def is_awaited(self, key: str) -> bool:
         """Whether somebody awaits the key's turn beside who has it."""

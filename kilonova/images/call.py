@@ -1,37 +1,23 @@
 """One request to the image service: who asks, its body bounded, its errors in the form that Glance's clients read."""
 
-import json
 import logging
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, ParamSpec, TypeVar
-from uuid import uuid4
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from kilonova.domain.errors import (
-    Conflict,
-    Forbidden,
-    Invalid,
-    KilonovaError,
-    NotFound,
-    NotSupported,
-    TooLarge,
-    Unauthenticated,
-    Unavailable,
-    UnsupportedMedia,
-)
+from kilonova.asgi.address import mount_of, own_address
+from kilonova.asgi.body import MOST_BODY_BYTES, decode_json, read_body
+from kilonova.asgi.refusal import framed, pointed, status_of
+from kilonova.domain.errors import KilonovaError, NotFound, Unauthenticated
 from kilonova.images.embedded import EmbeddedImages
 from kilonova.images.seam import Authenticates, Viewer
 from kilonova.images.sharing import Sharing
-
-MOST_BODY_BYTES: Final = 114688
-"""The bound on bodies that are not image data, as everywhere in OpenStack."""
 
 _THREADS: Final = 16
 """Threads of its own: slow disks under many uploads do not take those of the other APIs."""
@@ -39,18 +25,6 @@ _THREADS: Final = 16
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _LOG: Final = logging.getLogger(__name__)
-_HOST: Final = re.compile(r"^[A-Za-z0-9._\-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
-_STATUS: Final[Mapping[type[KilonovaError], HTTPStatus]] = {
-    Invalid: HTTPStatus.BAD_REQUEST,
-    Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    Forbidden: HTTPStatus.FORBIDDEN,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Conflict: HTTPStatus.CONFLICT,
-    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    NotSupported: HTTPStatus.NOT_IMPLEMENTED,
-    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +53,7 @@ class Call:
     @property
     def here(self) -> str:
         """The URL of the image service itself, without a slash at its end."""
-        root = str(self.request.scope.get("root_path", ""))
-        return (self.room.public_url or _own_address(self.request)).rstrip("/") + root
+        return (self.room.public_url or own_address(self.request)).rstrip("/") + mount_of(self.request)
 
     @property
     def image_id(self) -> str:
@@ -145,55 +118,17 @@ def envelope(status: HTTPStatus, message: str) -> Response:
     return JSONResponse(body, status_code=status)
 
 
-def framed(response: Response) -> Response:
-    """The response with the header that all of them have."""
-    response.headers["X-Openstack-Request-Id"] = f"req-{uuid4()}"
-    return response
-
-
 def _refusal(error: KilonovaError, here: str) -> Response:
-    statuses = (_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-    status = next(statuses, HTTPStatus.INTERNAL_SERVER_ERROR)
     if error.detail:
         _LOG.warning("%s (%s)", error.message, error.detail)
-    response = envelope(status, error.message)
-    if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = f'Keystone uri="{here.removesuffix("/image")}/identity"'
-    return response
-
-
-def _own_address(request: Request) -> str:
-    host = request.headers.get("host", "")
-    if not _HOST.match(host):
-        server = request.scope.get("server") or ("localhost", None)
-        host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
-    return f"{request.url.scheme}://{host}"
+    identity = f"{here.removesuffix('/image')}/identity"
+    return pointed(envelope(status_of(error), error.message), identity=identity)
 
 
 async def _read_json(request: Request) -> Any:
     if request.method not in ("POST", "PATCH", "PUT"):
         return None
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MOST_BODY_BYTES:
-            raise TooLarge(f"A request body may have at most {MOST_BODY_BYTES} bytes.")
+    data = await read_body(request, refusal=f"A request body may have at most {MOST_BODY_BYTES} bytes.")
     if not data and request.method != "PATCH":
         return None
-    try:
-        body = json.loads(data)
-        _refuse_unstorable(body)
-    except (ValueError, RecursionError) as error:
-        raise Invalid("Body is not valid JSON") from error
-    return body
-
-
-def _refuse_unstorable(value: Any) -> None:
-    """ValueError for text that is no Unicode or has a NUL in it: JSON can spell both, databases keep neither."""
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise ValueError("NUL in a string")
-        value.encode()
-    elif isinstance(value, dict | list):
-        for item in [*value, *value.values()] if isinstance(value, dict) else value:
-            _refuse_unstorable(item)
+    return decode_json(data, refusal="Body is not valid JSON")

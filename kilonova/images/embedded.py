@@ -12,6 +12,7 @@ from kilonova.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from kilonova.domain.images import Image, ImageQuery, ImageStatus
 from kilonova.domain.model import Clock
 from kilonova.images.files import ImageFiles
+from kilonova.images.formats import matched_formats
 from kilonova.images.seam import ImageRecords, Viewer
 from kilonova.images.sharing import Sharing
 from kilonova.images.upload import Upload, label, later
@@ -52,6 +53,9 @@ class EmbeddedImages:
         owner = fields.pop("owner", None) or viewer.project_id
         _must_own(viewer, owner, "create images for other projects")
         _refuse_publicity(viewer, fields)
+        disk_format, container_format = matched_formats(
+            fields.pop("disk_format", None), fields.pop("container_format", None)
+        )
         now = self._clock()
         visibility = fields.pop("visibility", "shared")
         image = Image(
@@ -60,8 +64,8 @@ class EmbeddedImages:
             status=ImageStatus.QUEUED,
             visibility=visibility,
             owner=owner,
-            disk_format=fields.pop("disk_format", None),
-            container_format=fields.pop("container_format", None),
+            disk_format=disk_format,
+            container_format=container_format,
             properties_json=wish.merged({}),
             created_at=now,
             updated_at=now,
@@ -77,7 +81,8 @@ class EmbeddedImages:
         if wish.fields.get("owner", image.owner) != image.owner and not viewer.is_admin:
             raise Forbidden("Only an administrator may give an image to another project.")
         changed = replace(image, **wish.fields, properties_json=wish.merged(image.properties))
-        return self._save(image, changed)
+        disk_format, container_format = matched_formats(changed.disk_format, changed.container_format)
+        return self._save(image, replace(changed, disk_format=disk_format, container_format=container_format))
 
     def add_tag(self, image_id: str, tag: str, viewer: Viewer) -> None:
         """Put a tag on an image; one that is there stays there."""

@@ -9,8 +9,10 @@ from typing import Final
 
 from kilonova.domain.errors import Invalid
 
-DISK_FORMATS: Final = ("raw", "qcow2", "iso")
-CONTAINER_FORMATS: Final = ("bare",)
+AMAZONS: Final = ("ami", "aki", "ari")
+"""Both formats at once, of a machine's disk that needs a kernel, of a kernel, and of a ramdisk."""
+DISK_FORMATS: Final = ("raw", "qcow2", "iso", *AMAZONS)
+CONTAINER_FORMATS: Final = ("bare", *AMAZONS)
 
 HEAD_BYTES: Final = 32768 + 8
 """How much of the start of an image is needed to judge it: up to the ISO 9660 volume descriptor's name."""
@@ -25,6 +27,19 @@ _ISO_MAGIC: Final = b"CD001"
 _ISO_MAGIC_AT: Final = 32769
 
 
+def matched_formats(disk_format: str | None, container_format: str | None) -> tuple[str | None, str | None]:
+    """The two formats of an image, of which one of Amazon's gives the other. Invalid, in Glance's words, for a mix."""
+    given = {disk_format, container_format} - {None}
+    if not given & set(AMAZONS):
+        return disk_format, container_format
+    if len(given) > 1:
+        raise Invalid(
+            "Invalid mix of disk and container formats. When setting a disk or container format to one of 'aki', "
+            "'ari', or 'ami', the container and disk formats must match."
+        )
+    return disk_format or container_format, container_format or disk_format
+
+
 def check_head(label: str, disk_format: str, head: bytes) -> None:
     """Judge the first ``HEAD_BYTES`` (or all there is) of an image called ``label``.
 
@@ -36,7 +51,7 @@ def check_head(label: str, disk_format: str, head: bytes) -> None:
         if head[_ISO_MAGIC_AT : _ISO_MAGIC_AT + len(_ISO_MAGIC)] != _ISO_MAGIC:
             raise Invalid(f"image {label} is not the iso it claims to be")
     elif head.startswith(_QCOW2_MAGIC):
-        raise Invalid(f"image {label} is a qcow2, not the raw disk it claims to be")
+        raise Invalid(f"image {label} is a qcow2, and not {disk_format} as it claims")
 
 
 def check_whole(label: str, disk_format: str, head: bytes, size: int) -> None:

@@ -13,10 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
+from kilonova.asgi.app import mounted_app
+from kilonova.asgi.refusal import framed
 from kilonova.domain.errors import KilonovaError, NotFound, NotSupported, TooLarge, UnsupportedMedia
-from kilonova.images.call import Call, ImageRoom, Reply, endpoint, envelope, framed, streaming
+from kilonova.images.call import Call, ImageRoom, Reply, endpoint, envelope, streaming
 from kilonova.images.embedded import EmbeddedImages
 from kilonova.images.question import read_question
 from kilonova.images.schemas import IMAGE_SCHEMA, IMAGES_SCHEMA, MEMBER_SCHEMA, MEMBERS_SCHEMA
@@ -41,18 +42,7 @@ def image_app(images: EmbeddedImages, *, identity: Authenticates, public_url: st
     room = ImageRoom(images=images, sharing=images.sharing, identity=identity, public_url=public_url)
     routes = [Route(path, endpoint(reply, room), methods=[method]) for method, path, reply in _ROUTES]
     routes += [Route(path, streaming(reply, room), methods=[method]) for method, path, reply in _STREAMS]
-    app = _Mounted(routes=routes, exception_handlers={HTTPException: _unrouted})
-    app.router.redirect_slashes = False
-    return app
-
-
-class _Mounted(Starlette):
-    """Answers at the bare address of its mount as at the one with a slash, rather than by a redirect."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == scope.get("root_path"):
-            scope = {**scope, "path": scope["path"] + "/"}
-        await super().__call__(scope, receive, send)
+    return mounted_app(routes, _unrouted)
 
 
 def _unrouted(_: Request, error: Exception) -> Response:

@@ -19,7 +19,6 @@ _QCOW2_MAGIC: Final = b"QFI\xfb"
 _DATA_FILE_BIT: Final = 1 << 2
 # dirty, corrupt (refused elsewhere), compression type, extended L2 entries: all harmless to read
 _READABLE_BITS: Final = 0b11001
-_CORRUPT_BIT: Final = 1 << 1
 _DATA_FILE_NAME: Final = 0x44415441
 _ISO_MAGIC_AT: Final = 0x8001
 _ISO_MAGIC: Final = b"CD001"
@@ -35,7 +34,11 @@ _SIGNATURES: Final = (
     (0x40, b"\x7f\x10\xda\xbe", "vdi"),
     (_ISO_MAGIC_AT, _ISO_MAGIC, "iso"),
 )
-BOOTABLE_FORMATS: Final = ("raw", "qcow2", "iso")
+_PLAIN: Final = ("raw", "ami", "aki", "ari")
+"""Formats of which only Amazon's names tell what is inside: a disk, a machine, a kernel, a ramdisk."""
+KNOWN_FORMATS: Final = (*_PLAIN, "qcow2", "iso")
+DISK_FORMATS: Final = ("raw", "ami", "qcow2")
+"""Those of what can be a guest's first disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,12 @@ def check_image(path: Path, *, image_id: str, claimed: str) -> ImageFacts:
     Raises GuestFailure: IMAGE_CORRUPT where it is not what it claims to be or is damaged, IMAGE_REFUSED where it
     refers to other files or has a format that is not booted here.
     """
-    if claimed not in BOOTABLE_FORMATS:
-        raise _refused(image_id, f"has the format {claimed!r}; what boots here is raw, qcow2 and iso")
+    if claimed not in KNOWN_FORMATS:
+        raise _refused(image_id, f"has the format {claimed!r}; what boots here is {', '.join(KNOWN_FORMATS)}")
     with path.open("rb") as file:
         size = file.seek(0, 2)
         found = _signature(file)
-        if claimed == "raw" and found in (None, "iso"):  # an iso can be written to a disk as it is, and boots
+        if claimed in _PLAIN and found in (None, "iso"):  # an iso can be written to a disk as it is, and boots
             return ImageFacts("raw", size)
         if found != claimed:
             detail = (

@@ -10,6 +10,7 @@ from kilonova.domain.faults import FaultCause
 from kilonova.drivers import host
 from kilonova.drivers.disks.cache import ImageCache
 from kilonova.drivers.disks.config_drive import config_drive, wants_config_drive
+from kilonova.drivers.disks.kernels import provide_boot
 from kilonova.drivers.disks.tool import qemu_img
 from kilonova.drivers.instances.definition import Disk, DiskRole
 from kilonova.drivers.protocol import GuestSpec, ImageSource
@@ -30,10 +31,11 @@ def make_rescue_disk(image: ImageSource, directory: Path, cache: ImageCache) -> 
     """Make the disk that a guest is rescued from, over whatever was there. Raises GuestFailure."""
     if image.disk_format == "iso":
         raise GuestFailure(FaultCause.IMAGE_REFUSED, f"image {image.image_id} is a CD, not a disk to boot from")
+    _require_disk(image)
     base, facts = cache.provide(image)
     source = ("-b", _from(directory, base), "-F", facts.disk_format)
     made = _create(directory, RESCUE_DISK, DiskRole.RESCUE, (*source, RESCUE_DISK))
-    return replace(made, base=base.name)
+    return replace(made, base=base.name, boot=provide_boot(image, cache))
 
 
 def _each_disk(spec: GuestSpec, directory: Path, cache: ImageCache) -> Iterator[Disk]:
@@ -54,7 +56,13 @@ def _each_disk(spec: GuestSpec, directory: Path, cache: ImageCache) -> Iterator[
         yield Disk(role=DiskRole.CONFIG, file="config.iso", format="raw")
 
 
+def _require_disk(image: ImageSource) -> None:
+    if image.disk_format in ("aki", "ari"):
+        raise GuestFailure(FaultCause.IMAGE_REFUSED, f"image {image.image_id} is a part of a system, not a disk")
+
+
 def _overlay(image: ImageSource, root_gb: int, directory: Path, cache: ImageCache) -> Disk:
+    _require_disk(image)
     base, facts = cache.provide(image)
     size = facts.virtual_size
     if root_gb:
@@ -66,7 +74,7 @@ def _overlay(image: ImageSource, root_gb: int, directory: Path, cache: ImageCach
         size = root_gb * host.GIB
     source = ("-b", _from(directory, base), "-F", facts.disk_format)
     made = _create(directory, "root.qcow2", DiskRole.ROOT, (*source, "root.qcow2", str(size)))
-    return replace(made, base=base.name)
+    return replace(made, base=base.name, boot=provide_boot(image, cache))
 
 
 def blank_disk(directory: Path, name: str, role: DiskRole, size: int) -> Disk:

@@ -16,6 +16,7 @@ from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
 from kilonova.drivers import host
 from kilonova.drivers.disks.cache import ImageCache
+from kilonova.drivers.disks.kernels import adopt_boot
 from kilonova.drivers.disks.making import blank_disk
 from kilonova.drivers.disks.tool import qemu_img
 from kilonova.drivers.instances.definition import Definition, Disk, DiskRole
@@ -50,6 +51,7 @@ def receive_disks(source: Path, definition: Definition, directory: Path, cache: 
 
 def _received(source: Path, disk: Disk, directory: Path, cache: ImageCache) -> Disk:
     base = None if disk.base is None else cache.adopt(_cached(source, disk.base))
+    adopt_boot(_images(source), disk.boot, cache)
     if disk.is_writable:
         below = () if base is None else ("-b", os.path.relpath(base, directory), "-F", _format_of(base))
         size = str(virtual_size(source / disk.file))
@@ -125,6 +127,7 @@ def _taken(source: Path, disk: Disk | None, role: DiskRole, gigabytes: int, dire
         return blank_disk(directory, f"{_NAMES[role]}.qcow2", role, size)
     if disk.base is not None:
         cache.adopt(_cached(source, disk.base))
+    adopt_boot(_images(source), disk.boot, cache)
     copy_file(source / disk.file, directory / disk.file)
     if size > virtual_size(directory / disk.file):
         qemu_img(("resize", "-q", "-f", disk.format, disk.file, str(size)), cwd=directory)
@@ -133,4 +136,9 @@ def _taken(source: Path, disk: Disk | None, role: DiskRole, gigabytes: int, dire
 
 def _cached(source: Path, name: str) -> Path:
     """An image in the cache that the old directory's disks stand on."""
-    return source.parent.parent / "images" / name
+    return _images(source) / name
+
+
+def _images(source: Path) -> Path:
+    """The cache of the old directory's host."""
+    return source.parent.parent / "images"

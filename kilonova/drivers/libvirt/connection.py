@@ -14,16 +14,19 @@ from typing import Any, Final
 
 from kilonova.domain.errors import HypervisorUnavailable, KilonovaError
 from kilonova.drivers.libvirt.words import reason_of
+from kilonova.drivers.mending import find_checkout, install_binding, install_libvirt
 
 _LOG = logging.getLogger(__name__)
-INSTALL_LINE: Final = "make virt"
 _KEEPALIVE: Final = (5, 3)
 """Every 5 s a sign of life; a daemon that gave none for three times is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What libvirt told of a domain; ``what`` is ``state``, ``reset`` or ``io_error``, the detail for people."""
+    """What libvirt told of a domain, with a detail for people.
+
+    ``what`` is ``state``, ``reset``, ``io_error``, ``watchdog`` or ``card_gone`` (of any device that went).
+    """
 
     uuid: str
     what: str
@@ -44,7 +47,7 @@ class Connection:
         self._opened = opened
         self._guard = threading.Lock()
         self._handle: Any = None
-        self._subscriptions: list[int] = []
+        self._subscriptions: list[Callable[[], object]] = []
         self._is_lost = False
         self._is_closed = False
 
@@ -90,8 +93,7 @@ class Connection:
             return
         library = _library()
         subscriptions, self._subscriptions = self._subscriptions, []
-        steps = [functools.partial(handle.domainEventDeregisterAny, number) for number in subscriptions]
-        for step in (*steps, handle.unregisterCloseCallback, handle.close):
+        for step in (*subscriptions, handle.unregisterCloseCallback, handle.close):
             try:
                 step()
             except library.libvirtError as error:  # the daemon is gone, and with it what was to be undone
@@ -115,17 +117,27 @@ class Connection:
         def on_watchdog(_: Any, domain: Any, action: int, __: Any) -> None:
             self._hear(Happening(domain.UUIDString(), "watchdog", f"its watchdog struck (action {action})"))
 
+        def on_removed(_: Any, domain: Any, *__: Any) -> None:
+            self._hear(Happening(domain.UUIDString(), "card_gone"))
+
         for event, call in (
             (library.VIR_DOMAIN_EVENT_ID_LIFECYCLE, on_lifecycle),
             (library.VIR_DOMAIN_EVENT_ID_REBOOT, on_reboot),
             (library.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, on_io_error),
             (library.VIR_DOMAIN_EVENT_ID_WATCHDOG, on_watchdog),
+            (library.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, on_removed),
         ):
-            self._subscriptions.append(handle.domainEventRegisterAny(None, event, call, None))
+            number = handle.domainEventRegisterAny(None, event, call, None)
+            self._subscriptions.append(functools.partial(handle.domainEventDeregisterAny, number))
+        import libvirt_qemu
+
+        # Of a device that libvirt did not bring in it tells nothing by itself.
+        number = libvirt_qemu.qemuMonitorEventRegister(handle, None, "DEVICE_DELETED", on_removed, None)
+        self._subscriptions.append(functools.partial(libvirt_qemu.qemuMonitorEventDeregister, handle, number))
 
 
 def _unreachable(uri: str, why: KilonovaError) -> HypervisorUnavailable:
-    text = f"libvirt does not answer at {uri}; install and start it with: {INSTALL_LINE}"
+    text = f"libvirt does not answer at {uri}; install and start it with: {install_libvirt(find_checkout())}"
     return HypervisorUnavailable(text, detail=why.detail)
 
 
@@ -139,7 +151,7 @@ def _library() -> Any:
     try:
         import libvirt
     except ImportError as error:
-        text = f"the Python binding of libvirt is not installed; install it with: {INSTALL_LINE}"
+        text = f"the Python binding of libvirt is not installed; install it with: {install_binding(find_checkout())}"
         raise HypervisorUnavailable(text, detail=str(error)) from error
     with _loop_guard:
         if _loop is None:

@@ -6,27 +6,22 @@ console log), ``aside/<uuid>/`` (what a guest that moves left behind), ``owner``
 """
 
 import os
-import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Final
+from collections.abc import Mapping
 
 from kilonova.domain.diagnostics import Diagnostics
-from kilonova.domain.errors import HypervisorUnavailable, NotFound
+from kilonova.domain.errors import HypervisorUnavailable
 from kilonova.domain.states import PowerState
-from kilonova.drivers import host
-from kilonova.drivers.instances.moves import ColdMoves
+from kilonova.drivers.instances.verbs import RealMachines
+from kilonova.drivers.libvirt.consoles import LibvirtConsoles
+from kilonova.drivers.libvirt.known import Site
 from kilonova.drivers.libvirt.live import LibvirtLiveMoves
+from kilonova.drivers.libvirt.plugging import PluggableGuest
 from kilonova.drivers.libvirt.statistics import diagnose_all
 from kilonova.drivers.libvirt.words import translated
-from kilonova.drivers.protocol import GuestSpec, ImageSource, Inventory
-
-_ADMINISTRATOR: Final = "root"
-"""Whose password is set inside a guest."""
 
 
-class LibvirtDriver(LibvirtLiveMoves, ColdMoves):
-    """One host's guests; one node, named as the host.
+class LibvirtDriver(LibvirtLiveMoves, LibvirtConsoles, RealMachines[Site, PluggableGuest]):
+    """One host's guests, each a domain of its daemon's. Whatever asks for them may raise HypervisorUnavailable.
 
     ``state_dir`` is made if it is not there. At most one driver at a time has a state directory (a lock says so).
     """
@@ -40,137 +35,18 @@ class LibvirtDriver(LibvirtLiveMoves, ColdMoves):
         with translated("say that it is there"):
             self._started.connection.handle().numOfDomains()
 
-    # --- the host ---------------------------------------------------------------------------------------
-
-    def nodes(self) -> Sequence[str]:
-        """See the Protocol."""
-        return (self._node,)
-
-    def inventory(self, node: str) -> Inventory:
-        """See the Protocol. libvirt's own count of memory is not to be relied upon where it is ballooned."""
-        if node != self._node:
-            raise NotFound(f"no node {node} on this host")
-        disk = shutil.disk_usage(self._state_dir)
+    def _hypervisor_version(self) -> int:
         with translated("tell its version"):
-            version = int(self._started.connection.handle().getVersion())
-        return Inventory(
-            node=node,
-            hypervisor_type="QEMU",
-            hypervisor_version=version,
-            host_ip=self._host_ip,
-            vcpus=max(1, host.cpu_count() // self._shares),
-            memory_mb=host.memory_mb("MemTotal") // self._shares,
-            local_gb=disk.total // host.GIB // self._shares,
-            local_gb_available=disk.free // host.GIB // self._shares,
-            cpu_info=host.cpu_facts(),
-            uptime_text=host.uptime_text(),
-        )
+            return int(self._started.connection.handle().getVersion())
 
     def list_guests(self) -> Mapping[str, PowerState]:
         """See the Protocol. Raises HypervisorUnavailable: that the daemon is gone says nothing about guests."""
-        moved = self._aside.uuids() if self._site is not None else []
         known = [guest for guest in self._known() if not guest.is_absent]
         shown = self._started.domains.look_at_all() if known else {}
-        return dict.fromkeys(moved, PowerState.SHUTDOWN) | {
-            guest.uuid: guest.power_as_shown(shown.get(guest.uuid)) for guest in known
-        }
-
-    def power_state(self, uuid: str) -> PowerState:
-        """See the Protocol. Raises HypervisorUnavailable, as ``list_guests``."""
-        with self._guard:
-            guest = self._guests.get(uuid)
-        if guest is not None:
-            return guest.power
-        is_moved = self._site is not None and uuid in self._aside.uuids()
-        return PowerState.SHUTDOWN if is_moved else PowerState.NOSTATE
-
-    # --- verbs ------------------------------------------------------------------------------------------
-
-    def spawn(self, guest: GuestSpec) -> None:
-        """See the Protocol."""
-        with self._held(guest.uuid) as held:
-            held.spawn(guest)
-
-    def destroy(self, uuid: str) -> None:
-        """See the Protocol."""
-        with self._held(uuid) as held:
-            held.destroy()
-            self._aside.drop(uuid)
-
-    def power_on(self, uuid: str) -> None:
-        """See the Protocol."""
-        with self._held(uuid) as held:
-            held.power_on()
-
-    def power_off(self, uuid: str, *, timeout_seconds: float) -> None:
-        """See the Protocol."""
-        with self._held(uuid) as held:
-            held.power_off(timeout_seconds)
-
-    def reboot(self, uuid: str, *, hard: bool, timeout_seconds: float) -> None:
-        """See the Protocol."""
-        with self._held(uuid) as held:
-            held.reboot(hard=hard, timeout_seconds=timeout_seconds)
-
-    def pause(self, uuid: str) -> None:
-        """See the Protocol."""
-        with self._held(uuid) as held:
-            held.pause()
-
-    def unpause(self, uuid: str) -> None:
-        """See the Protocol."""
-        with self._held(uuid) as held:
-            held.unpause()
-
-    def suspend(self, uuid: str) -> None:
-        """See CanSuspend."""
-        with self._held(uuid) as held:
-            held.suspend()
-
-    def resume(self, uuid: str) -> None:
-        """See CanSuspend."""
-        with self._held(uuid) as held:
-            held.resume()
-
-    def rescue(self, uuid: str, image: ImageSource, *, timeout_seconds: float) -> None:
-        """See CanRescue."""
-        with self._held(uuid) as held:
-            held.rescue(image, timeout_seconds)
-
-    def unrescue(self, uuid: str) -> None:
-        """See CanRescue."""
-        with self._held(uuid) as held:
-            held.unrescue()
-
-    def set_password(self, uuid: str, password: str) -> None:
-        """See CanSetPassword; needs QEMU's agent inside the guest."""
-        with self._held(uuid) as held:
-            held.set_password(_ADMINISTRATOR, password)
-
-    def snapshot(self, uuid: str, destination: Path) -> str:
-        """See CanSnapshot."""
-        with self._held(uuid) as held:
-            return held.snapshot(destination)
-
-    def inject_nmi(self, uuid: str) -> None:
-        """See CanInterrupt."""
-        with self._held(uuid) as held:
-            held.inject_nmi()
-
-    def cache_image(self, image: ImageSource) -> bool:
-        """See CanCacheImages. As long as no guest uses it, it stays for as long as any other such image."""
-        return self._started.cache.fetched(image)
-
-    def diagnose(self, uuid: str) -> Diagnostics | None:
-        """See CanDiagnose; needs no turn, so a guest that is busy can be counted."""
-        return self._kept(uuid).diagnose()
+        return self._moved() | {guest.uuid: guest.power_as_shown(shown.get(guest.uuid)) for guest in known}
 
     def count_all(self) -> Mapping[str, Diagnostics | None]:
         """See CanCountAll: one call for all domains."""
         definitions = {guest.uuid: guest.definition for guest in self._known()}
         made = {uuid: definition for uuid, definition in definitions.items() if definition is not None}
         return diagnose_all(self._started.connection.handle(), made)
-
-    def console_log(self, uuid: str, *, lines: int | None) -> str:
-        """See CanReadConsole; needs no turn, so a guest that is busy can be read."""
-        return self._kept(uuid).console_log(lines)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,11 +25,13 @@ from kilonova.drivers.instances.definition import (
     Disk,
     DiskRole,
     find_definition,
+    placed,
     save_definition,
 )
+from kilonova.drivers.instances.passwords import ANSWER_SECONDS, hidden, require_agent
 from kilonova.drivers.instances.room import make_open_directory, remove_directory, require_memory
 from kilonova.drivers.libvirt.copying import copy_live
-from kilonova.drivers.libvirt.description import CONSOLE_LOG, Place, describe
+from kilonova.drivers.libvirt.description import CONSOLE_LOG, Place, describe, files_of
 from kilonova.drivers.libvirt.known import KnownGuest
 from kilonova.drivers.libvirt.migration import runs_at
 from kilonova.drivers.libvirt.statistics import diagnose
@@ -42,11 +44,11 @@ _LOOK_SECONDS: Final = 0.1
 _COPY_SECONDS: Final = 3600.0
 _FORCE_BOOT: Final = 8  # VIR_DOMAIN_START_FORCE_BOOT: what was saved of its memory is forgotten
 _ACPI: Final = 1  # VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
-_UP: Final = (PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED)
+UP: Final = (PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED)
 
 
 class Guest(KnownGuest):
-    """A guest with its verbs, which come one at a time and within ``verb`` (the driver sees to it)."""
+    """A guest with its verbs, which come one at a time and within ``turn`` (the driver sees to it)."""
 
     # --- verbs -------------------------------------------------------------------------------------------
 
@@ -77,7 +79,7 @@ class Guest(KnownGuest):
             raise GuestFailure(FaultCause.GUEST_MISSING, text, detail=f"there is no guest in {source}")
         try:
             with disk_trouble():
-                self._prepare(spec, lambda: take_disks(source, was, spec, self.directory, self._site.cache))
+                self._prepare(spec, lambda: take_disks(source, was, spec, self.directory, self._site.cache), was=was)
                 take_console(source / CONSOLE_LOG, self.directory)
         except BaseException:
             self._leave_nothing()
@@ -111,10 +113,10 @@ class Guest(KnownGuest):
                 save_definition(self.directory, made)
                 self._definition = replace(made, disks=make_disks(spec, self.directory, self._site.cache))
                 save_definition(self.directory, self._definition)
-        disks = self._definition.disks if self._definition is not None else ()
+        made = self._definition or Definition.of(spec)
         return {
-            "files": {disk.role.value: str((self.directory / disk.file).resolve()) for disk in disks},
-            "bases": {disk.role.value: disk.base for disk in disks if disk.base is not None},
+            "files": files_of(made, self.directory),
+            "bases": {disk.role.value: disk.base for disk in made.disks if disk.base is not None},
             "console": str(self.directory / CONSOLE_LOG),
         }
 
@@ -127,14 +129,19 @@ class Guest(KnownGuest):
         """Whether it went to the target before, by a driver that was cut off and wrote the note."""
         return note.exists() and not self._is_active() and runs_at(self.uuid, target)
 
-    def arrive(self, source: Path) -> None:
-        """Be a full guest of this host; its console log begins with what it wrote on the old one."""
+    def arrive(self, source: Path, places: Sequence[str | None]) -> None:
+        """Be a full guest of this host; its console log begins with what it wrote on the old one.
+
+        ``places`` are those of its cards.
+        """
         if self.is_made:
             return
         if not self.has_arrived:
             raise GuestFailure(FaultCause.GUEST_MISSING, "the server did not arrive on its new host")
         with disk_trouble():
             put_before(source / CONSOLE_LOG, self.directory / CONSOLE_LOG)
+            if self._definition is not None:
+                self._rewrite(nics=placed((nic for _, nic in self._definition.cards), places))
         self._record(Condition.ON)
         self._site.domains.define(self.uuid, self.describe())
         self._known = self.power
@@ -149,7 +156,7 @@ class Guest(KnownGuest):
     def power_on(self) -> None:
         """Switch it on, unless it is."""
         self.require_definition()
-        if self.power not in _UP:
+        if self.power not in UP:
             self._pull_the_plug()
             self._launch()
 
@@ -188,10 +195,13 @@ class Guest(KnownGuest):
         with translated("interrupt the server"):
             self.require_up().injectNMI(0)
 
-    def set_password(self, user: str, password: str) -> None:
-        """Have the agent inside set it."""
-        with translated("set the password"):
-            self.require_up().setUserPassword(user, password, 0)
+    def set_password(self, password: str) -> None:
+        """Have the agent inside set it; libvirt waits for it without end unless it is told otherwise."""
+        definition, domain = self.require_definition(), self.require_up()
+        require_agent(definition)
+        with hidden(password), translated("set the password"):
+            domain.agentSetResponseTimeout(ANSWER_SECONDS, 0)
+            domain.setUserPassword(definition.admin_user, password, 0)
 
     def suspend(self) -> None:
         """Have libvirt save its memory and end its QEMU (managed save)."""
@@ -206,7 +216,7 @@ class Guest(KnownGuest):
         """Let it go on from its memory, or only let it go on."""
         self.require_definition()
         domain = self._site.domains.find(self.uuid)
-        if domain is not None and self.power not in _UP and self._has_saved_memory():
+        if domain is not None and self.power not in UP and self._has_saved_memory():
             require_memory(self.require_definition().memory_mb)
             with translated("resume the server"):
                 domain.create()
@@ -216,7 +226,7 @@ class Guest(KnownGuest):
     def rescue(self, image: ImageSource, timeout_seconds: float) -> None:
         """Make the disk, switch the guest off, boot it from the disk; its own one again where that fails."""
         definition = self.require_definition()
-        if definition.rescue is not None and definition.rescue.base == cache_key(image) and self.power in _UP:
+        if definition.rescue is not None and definition.rescue.base == cache_key(image) and self.power in UP:
             return
         if definition.rescue is not None:  # it may be in use
             self._pull_the_plug()
@@ -235,7 +245,7 @@ class Guest(KnownGuest):
 
     def unrescue(self) -> None:
         """Boot it from its own disk, unless it runs from that."""
-        if self.require_definition().rescue is None and self.power in _UP:
+        if self.require_definition().rescue is None and self.power in UP:
             return
         self._pull_the_plug()
         self._leave_rescue_disk()
@@ -249,7 +259,7 @@ class Guest(KnownGuest):
             raise GuestFailure(FaultCause.DRIVER_ERROR, "the server has no disk of which an image could be made")
         domain = self._site.domains.find(self.uuid)
         with disk_trouble():
-            if domain is not None and self.power in _UP:
+            if domain is not None and self.power in UP:
                 device = f"vd{chr(ord('a') + definition.attached.index(root))}"
                 copy_live(domain, device, destination, timeout_seconds=_COPY_SECONDS)
             else:
@@ -292,12 +302,12 @@ class Guest(KnownGuest):
             self._site.domains.stop(domain)
             self._site.domains.undefine(domain)
 
-    def _prepare(self, spec: GuestSpec, make: Callable[[], tuple[Disk, ...]]) -> None:
-        """Make its directory, with the disks that ``make`` makes there."""
+    def _prepare(self, spec: GuestSpec, make: Callable[[], tuple[Disk, ...]], *, was: Definition | None = None) -> None:
+        """Make its directory, with the disks that ``make`` makes there; ``was`` is what it was made of elsewhere."""
         require_memory(spec.memory_mb)
         remove_directory(self.directory)  # of an attempt that was cut off
         make_open_directory(self.directory)
-        definition = Definition.of(spec)
+        definition = Definition.of(spec, was.places if was is not None else ())
         save_definition(self.directory, definition)
         self._definition = replace(definition, disks=make())
         self._rewrite(condition=Condition.OFF, boot_id=host.boot_id())
@@ -323,7 +333,7 @@ class Guest(KnownGuest):
     def _press_power_button(self, timeout_seconds: float) -> None:
         """Press it, again and again, until the guest is off or the time is over."""
         domain = self._site.domains.find(self.uuid)
-        if domain is None or timeout_seconds <= 0 or self.power not in _UP:
+        if domain is None or timeout_seconds <= 0 or self.power not in UP:
             return
         until = time.monotonic() + timeout_seconds
         try:
@@ -369,7 +379,7 @@ class Guest(KnownGuest):
         """Its domain. Raises GuestFailure where it neither runs nor is frozen."""
         self.require_definition()
         domain, power = self._site.domains.find(self.uuid), self.power
-        if domain is None or power not in _UP:
+        if domain is None or power not in UP:
             text = f"the server is not running, it is {power.name.lower()}"
             raise GuestFailure(FaultCause.DRIVER_ERROR, text)
         return domain

@@ -20,6 +20,7 @@ from kilonova.drivers import host
 from kilonova.drivers.disks.cache import ImageCache
 from kilonova.drivers.herald import Herald
 from kilonova.drivers.instances.aside import Aside
+from kilonova.drivers.instances.cards import Patience
 from kilonova.drivers.instances.definition import (
     DEFINITION_FILE,
     Condition,
@@ -30,6 +31,7 @@ from kilonova.drivers.instances.definition import (
 from kilonova.drivers.libvirt.connection import Connection, Happening
 from kilonova.drivers.libvirt.domains import Domains, Sight
 from kilonova.drivers.protocol import GuestEvent, GuestEventKind
+from kilonova.drivers.turns import Turns
 
 _LOG = logging.getLogger(__name__)
 _RESET_ECHO_SECONDS: Final = 3.0  # the firmware answers a reset with one or two of its own
@@ -61,12 +63,14 @@ class Site:
     herald: Herald
     owner: str
     bridge: str
+    patience: Patience
+    turns: Turns
 
 
 class KnownGuest:
     """A guest that is there, is being made, or (``is_absent``) is not there; the verbs are elsewhere.
 
-    Verbs come one at a time, within ``verb`` (the driver sees to the turns). The driver's watch comes in by ``judge``
+    Verbs come one at a time, within ``turn`` (the driver sees to the turns). The driver's watch comes in by ``judge``
     and ``hear`` only, which leave a guest alone while a verb is at work.
     """
 
@@ -101,7 +105,7 @@ class KnownGuest:
         return self._definition is not None and self._definition.condition is not Condition.PREPARING
 
     @contextlib.contextmanager
-    def verb(self) -> Iterator[None]:
+    def turn(self) -> Iterator[None]:
         """What happens inside is our doing, and is not announced; what follows is."""
         with self._facts:
             self._is_busy = True

@@ -13,8 +13,9 @@ from typing import Any, Final
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
 from kilonova.drivers import host
+from kilonova.drivers.instances.definition import find_definition
 from kilonova.drivers.instances.room import require_memory
-from kilonova.drivers.libvirt.hosted import HostedGuests
+from kilonova.drivers.libvirt.hosted import LibvirtGuests
 from kilonova.drivers.libvirt.migration import Departure, end_migration, is_migrating, runs_at
 from kilonova.drivers.libvirt.words import translated
 from kilonova.drivers.protocol import GuestSpec, Tell
@@ -23,7 +24,7 @@ _TARGET: Final = "leaving.json"
 """Where a guest is to go, in its directory from before it goes: whoever is cut off finds out whether it went."""
 
 
-class LibvirtLiveMoves(HostedGuests):
+class LibvirtLiveMoves(LibvirtGuests):
     """The verbs of ``CanLiveMigrate``."""
 
     def check_live_destination(self, guest: GuestSpec) -> None:
@@ -37,6 +38,7 @@ class LibvirtLiveMoves(HostedGuests):
             if held.is_absent and self._aside.find(uuid) is not None:
                 return
             held.require_up()
+            held.settle()
 
     def prepare_live(self, guest: GuestSpec) -> Mapping[str, Any]:
         """See CanLiveMigrate. What the old host must know is where the daemon is, and where the files are to be."""
@@ -67,12 +69,14 @@ class LibvirtLiveMoves(HostedGuests):
                     domain = None
                 else:
                     domain = held.require_up()
+                    held.settle()
                     note.write_text(json.dumps(dict(target)), "utf-8")
                 if domain is not None:
-                    departure = Departure(domain, held.require_definition(), held.directory, target)
+                    departure = Departure(domain, held, target)
                     departure.go(tell, mib_a_second=self._settings.live_migration_bandwidth)
                 kept = held.set_aside(self._aside)
-            return {"directory": str(kept)}
+            left = find_definition(kept)
+            return {"directory": str(kept), "places": list(left.places) if left is not None else []}
 
     def stay(self, uuid: str) -> None:
         """See CanLiveMigrate. Raises GuestFailure where the guest went, and runs on its new host."""
@@ -92,7 +96,7 @@ class LibvirtLiveMoves(HostedGuests):
     def arrive(self, guest: GuestSpec, parcel: Mapping[str, Any]) -> None:
         """See CanLiveMigrate."""
         with self._held(guest.uuid) as held:
-            held.arrive(Path(parcel["directory"]))
+            held.arrive(Path(parcel["directory"]), parcel.get("places", ()))
 
     def abort_live(self, uuid: str) -> None:
         """See CanLiveMigrate."""

@@ -1,20 +1,21 @@
 """One guest's way from this host's daemon to another's."""
 
+import contextlib
 import logging
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from xml.etree import ElementTree as ET
 
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable
 from kilonova.domain.faults import FaultCause
 from kilonova.drivers import host
 from kilonova.drivers.instances.definition import Definition
-from kilonova.drivers.libvirt.description import CONSOLE_LOG, moved
+from kilonova.drivers.libvirt.description import CONSOLE_LOG, files_of, moved
 from kilonova.drivers.libvirt.words import reason_of, translated
 from kilonova.drivers.protocol import Tell
 
@@ -31,13 +32,31 @@ _PROGRESS: Final = {
 }
 
 
+class Leaver(Protocol):
+    """What must be known of a guest that goes."""
+
+    @property
+    def directory(self) -> Path:
+        """Where its files are."""
+        ...
+
+    def require_definition(self) -> Definition:
+        """What it is made of."""
+        ...
+
+    def with_own_cards(self, description: str) -> str:
+        """Its domain with those of its network cards that libvirt does not know of."""
+        ...
+
+
 class Departure:
     """A running guest that goes to ``target``, which its new host described."""
 
-    def __init__(self, domain: Any, guest: Definition, directory: Path, target: Mapping[str, Any]) -> None:
+    def __init__(self, domain: Any, leaver: Leaver, target: Mapping[str, Any]) -> None:
         self._domain = domain
-        self._guest = guest
-        self._directory = directory
+        self._leaver = leaver
+        self._guest = leaver.require_definition()
+        self._directory = leaver.directory
         self._target = target
         self._failure: Exception | None = None
 
@@ -90,18 +109,19 @@ class Departure:
         files, owner = self._files(), self._target["owner"]
         parameters = {
             **given,
-            libvirt.VIR_MIGRATE_PARAM_DEST_XML: moved(running, files, owner),
-            libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: moved(kept, files, owner),
+            libvirt.VIR_MIGRATE_PARAM_DEST_XML: moved(self._leaver.with_own_cards(running), files, owner),
+            libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: moved(self._leaver.with_own_cards(kept), files, owner),
             libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS: _written_disks(running),
         }
         self._watch(lambda: self._domain.migrateToURI3(peer, parameters, flags), tell)
+        self._tell_end(tell)
 
     def _files(self) -> Mapping[str, str]:
         there: Mapping[str, str] = self._target["files"]
-        here = {disk.role.value: str((self._directory / disk.file).resolve()) for disk in self._guest.disks}
+        here = files_of(self._guest, self._directory)
         missing = sorted(set(here) - set(there))
         if missing:
-            text = f"the server's new host made no disk for its {missing[0]}"
+            text = f"the server's new host made nothing for its {missing[0]}"
             raise GuestFailure(FaultCause.DRIVER_ERROR, text)
         log = {str(self._directory / CONSOLE_LOG): self._target["console"]}
         return {path: there[role] for role, path in here.items()} | log
@@ -131,6 +151,22 @@ class Departure:
             job = self._domain.jobStats()
         except libvirt.libvirtError:  # it has gone
             return
+        self._tell_counts(job, tell)
+
+    def _tell_end(self, tell: Tell) -> None:
+        """What was moved in all, which a small guest's looks on the way may have missed; its new host knows it."""
+        import libvirt
+
+        try:
+            with _new_host(self._target) as there:
+                job = there.lookupByUUIDString(self._guest.uuid).jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+        except (HypervisorUnavailable, libvirt.libvirtError) as error:
+            _LOG.info("%s has moved; how much of it there was is not known: %s", self._guest.uuid, error)
+            return
+        self._tell_counts(job, tell)
+
+    @staticmethod
+    def _tell_counts(job: Mapping[str, Any], tell: Tell) -> None:
         counts = {ours: int(job[theirs]) for ours, theirs in _PROGRESS.items() if theirs in job}
         if counts:
             tell(counts)
@@ -156,15 +192,25 @@ def runs_at(uuid: str, target: Mapping[str, Any]) -> bool:
     """Whether the guest runs on its new host. Raises HypervisorUnavailable where nobody there can be asked."""
     import libvirt
 
+    with _new_host(target) as there:
+        try:
+            return bool(there.lookupByUUIDString(uuid).isActive())
+        except libvirt.libvirtError:
+            return False
+
+
+@contextlib.contextmanager
+def _new_host(target: Mapping[str, Any]) -> Iterator[Any]:
+    """The daemon there. Raises HypervisorUnavailable."""
+    import libvirt
+
     uri = target["uri"] if target["machine"] == host.boot_id() else target["peer_uri"]
     try:
         there = libvirt.open(uri)
     except libvirt.libvirtError as error:
         raise HypervisorUnavailable("the server's new host does not answer", detail=str(error)) from error
     try:
-        return bool(there.lookupByUUIDString(uuid).isActive())
-    except libvirt.libvirtError:
-        return False
+        yield there
     finally:
         there.close()
 

@@ -10,14 +10,13 @@ from typing import Any, Final
 
 from kilonova.domain.errors import GuestFailure, HypervisorUnavailable, KilonovaError
 from kilonova.domain.faults import FaultCause
+from kilonova.drivers.disks.kernels import RAMDISK_TROUBLE
 
-INTERNAL_ERROR: Final = 1
-OPERATION_FAILED: Final = 9
-SYSTEM_ERROR: Final = 38
 NO_DOMAIN: Final = 42
 OPERATION_INVALID: Final = 55
 OPERATION_ABORTED: Final = 78
 AGENT_UNRESPONSIVE: Final = 86
+AGENT_COMMAND_TIMEOUT: Final = 111
 NO_METADATA: Final = 80
 _NO_CONNECT: Final = 5
 _INVALID_CONNECTION: Final = 6
@@ -30,6 +29,7 @@ _BY_CODE: Final = {
     NO_DOMAIN: (FaultCause.GUEST_MISSING, "the server is not on its host any more"),
     OPERATION_ABORTED: (FaultCause.ABORTED, "it was called off"),
     AGENT_UNRESPONSIVE: (FaultCause.GUEST_UNRESPONSIVE, "the agent inside the server does not answer"),
+    AGENT_COMMAND_TIMEOUT: (FaultCause.GUEST_UNRESPONSIVE, "the agent inside the server does not answer"),
 }
 _BY_WORDS: Final = (
     (r"cannot set up guest memory|Cannot allocate memory", FaultCause.MEMORY_SHORT, "the host has too little memory"),
@@ -55,6 +55,7 @@ _BY_WORDS: Final = (
         FaultCause.IMAGE_CORRUPT,
         "the server's disk is damaged",
     ),
+    (RAMDISK_TROUBLE[0], FaultCause.DRIVER_ERROR, RAMDISK_TROUBLE[1]),
     (r"Failed to get .*lock", FaultCause.DRIVER_ERROR, "another machine uses the server's disk"),
     (
         r"Timed out during operation: cannot acquire state change lock|monitor.*(Connection reset|closed)",

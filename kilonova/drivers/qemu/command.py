@@ -4,10 +4,14 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
+from kilonova.drivers.disks.kernels import command_line_of, file_of
 from kilonova.drivers.host import Accelerator
-from kilonova.drivers.instances.definition import Definition, Disk, DiskRole
+from kilonova.drivers.instances.cards import device_of, name_of
+from kilonova.drivers.instances.definition import Boot, Definition, Disk, DiskRole
+from kilonova.drivers.instances.passwords import AGENT_CHANNEL
 from kilonova.drivers.leases import user_netdev
 from kilonova.drivers.protocol import Nic
+from kilonova.drivers.qemu.agent import AGENT, AGENT_LINE
 
 SERIAL: Final = "serial.sock"
 SCREEN: Final = "vnc.sock"
@@ -19,8 +23,6 @@ _MAX_VCPUS: Final = 255  # what machine "pc" takes
 _MIN_MEMORY_MB: Final = 4  # below, the firmware does not come up
 _DISK_SLOTS: Final = {DiskRole.RESCUE: 0x7, DiskRole.ROOT: 0x8, DiskRole.EPHEMERAL: 0x9, DiskRole.SWAP: 0xA}
 _CD_BUSES: Final = {DiskRole.CDROM: "ide.0", DiskRole.CONFIG: "ide.1"}
-_FIRST_NIC_SLOT: Final = 0x10
-_LAST_NIC_SLOT: Final = 0x1F
 _SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 _SMBIOS: Final = "type=1,manufacturer=Kilonova,product=OpenStack Compute,uuid={uuid},serial={uuid}"
 """``OpenStack Compute`` is what cloud-init looks for before it asks for OpenStack's metadata."""
@@ -49,7 +51,9 @@ def command_line(
         *("-object", "rng-random,id=random,filename=/dev/urandom"),
         *_device("virtio-rng-pci", id="rng", rng="random", addr=0x4),
         *(word for disk in guest.attached for word in _disk(disk, is_rescued=guest.rescue is not None)),
-        *(word for number, nic in enumerate(guest.nics) for word in _nic(number, nic)),
+        *(word for place, nic in guest.cards for word in _nic(place, nic)),
+        *_agent(has_agent=guest.has_agent),
+        *_boot(guest.boot, accelerator),
         *(("-incoming", "defer", "-S") if awaits_memory else ()),
     ]
 
@@ -74,6 +78,20 @@ def _processor(guest: Definition, accelerator: Accelerator) -> tuple[str, ...]:
     return ("-accel", f"tcg,tb-size={cache_mb}")
 
 
+def _agent(*, has_agent: bool) -> Iterator[str]:
+    if has_agent:
+        yield from ("-chardev", f"socket,id={AGENT_LINE},path={AGENT},server=on,wait=off")
+        yield from _device("virtio-serial-pci", id="channels", addr=0x5)
+        yield from _device("virtserialport", id="channel0", bus="channels.0", chardev=AGENT_LINE, name=AGENT_CHANNEL)
+
+
+def _boot(boot: Boot | None, accelerator: Accelerator) -> Iterator[str]:
+    if boot is not None:
+        yield from ("-kernel", file_of(boot.kernel), "-append", command_line_of(boot, accelerator))
+        if boot.ramdisk is not None:
+            yield from ("-initrd", file_of(boot.ramdisk))
+
+
 def _disk(disk: Disk, *, is_rescued: bool) -> Iterator[str]:
     boots_first = DiskRole.RESCUE if is_rescued else DiskRole.ROOT
     node = disk.role.value
@@ -89,9 +107,6 @@ def _disk(disk: Disk, *, is_rescued: bool) -> Iterator[str]:
         yield from _device("virtio-blk-pci", id=node, drive=node, addr=_DISK_SLOTS[disk.role], serial=node, **first)
 
 
-def _nic(number: int, nic: Nic) -> Iterator[str]:
-    if number > _LAST_NIC_SLOT - _FIRST_NIC_SLOT:
-        return
-    name = f"nic{number}"
-    yield from ("-netdev", user_netdev(name, nic.address))
-    yield from _device("virtio-net-pci", id=name, netdev=name, mac=nic.mac, addr=_FIRST_NIC_SLOT + number, romfile="")
+def _nic(place: int, nic: Nic) -> Iterator[str]:
+    yield from ("-netdev", user_netdev(name_of(place), nic.address))
+    yield from ("-device", json.dumps(device_of(place, nic)))

@@ -65,7 +65,7 @@ class Guest:
         return self._machine is None and not self.directory.exists()
 
     @property
-    def state(self) -> PowerState:
+    def power(self) -> PowerState:
         """Its power state now."""
         machine, definition = self._machine, self._definition
         if machine is not None and not self._is_on_its_way:
@@ -85,7 +85,11 @@ class Guest:
     @property
     def _is_up(self) -> bool:
         """Whether it runs or is frozen; a QEMU may outlive its guest for a moment, or for long if it panicked."""
-        return self._machine is not None and self.state not in (PowerState.SHUTDOWN, PowerState.CRASHED)
+        return self._machine is not None and self.power not in (PowerState.SHUTDOWN, PowerState.CRASHED)
+
+    def turn(self) -> contextlib.AbstractContextManager[None]:
+        """Nothing to note: each verb says by itself what is its doing."""
+        return contextlib.nullcontext()
 
     # --- verbs -------------------------------------------------------------------------------------------
 
@@ -128,7 +132,7 @@ class Guest:
         self._require_definition()
         self._press_power_button(timeout_seconds)
         self._pull_the_plug()
-        if self.state is not PowerState.SHUTDOWN:
+        if self.power is not PowerState.SHUTDOWN:
             self._record(Condition.OFF)
 
     def reboot(self, *, hard: bool, timeout_seconds: float) -> None:
@@ -141,12 +145,12 @@ class Guest:
 
     def pause(self) -> None:
         """Freeze it."""
-        if self.state is not PowerState.PAUSED:
+        if self.power is not PowerState.PAUSED:
             self._run_command("stop")
 
     def unpause(self) -> None:
         """Let it go on."""
-        if self.state is not PowerState.RUNNING:
+        if self.power is not PowerState.RUNNING:
             self._run_command("cont")
 
     def inject_nmi(self) -> None:
@@ -158,12 +162,12 @@ class Guest:
         definition, machine = self._require_definition(), self._machine
         if not definition.memory:
             if machine is None or machine.state not in (PowerState.RUNNING, PowerState.PAUSED):
-                raise _not_running(self.state)
+                raise not_running(self.power)
             with self._by_request():
                 save_memory(machine, self.directory)
             self._rewrite(memory=MEMORY_FILE)
         self._pull_the_plug()
-        if self.state is not PowerState.SHUTDOWN:
+        if self.power is not PowerState.SHUTDOWN:
             self._record(Condition.OFF)
 
     def resume(self) -> None:
@@ -172,7 +176,7 @@ class Guest:
             self._pull_the_plug()  # of one that was cut off while it was suspended or resumed
             self._launch(with_memory=True)
             self._forget_memory()
-        if self.state is not PowerState.RUNNING:
+        if self.power is not PowerState.RUNNING:
             self._run_command("cont")
 
     def rescue(self, image: ImageSource, timeout_seconds: float) -> None:
@@ -240,8 +244,8 @@ class Guest:
             machine.find_out()
             if not self._is_on_its_way:  # else whoever awaits it will say so
                 self._record_running(machine)
-        elif definition is not None and definition.memory:
-            self._record(Condition.OFF)  # suspended: what it was doing is on disk
+        elif definition is not None and (definition.memory or definition.left is not None):
+            self._record(Condition.OFF)  # what it was doing is on disk, or on another host
         elif definition is not None and definition.condition is Condition.ON:
             self._lose(restarted=definition.boot_id != host.boot_id())
 
@@ -273,11 +277,17 @@ class Guest:
     # --- making and starting ----------------------------------------------------------------------------
 
     def _prepare(
-        self, spec: GuestSpec, make: Callable[[], tuple[Disk, ...]], *, becomes: Condition = Condition.OFF
+        self,
+        spec: GuestSpec,
+        make: Callable[[], tuple[Disk, ...]],
+        *,
+        becomes: Condition = Condition.OFF,
+        was: Definition | None = None,
     ) -> None:
+        """Make its directory and its disks; ``was`` is what it was made of elsewhere."""
         remove_directory(self.directory)  # of an attempt that was cut off
         self.directory.mkdir(mode=0o700)
-        definition = Definition.of(spec)
+        definition = Definition.of(spec, was.places if was is not None else ())
         save_definition(self.directory, definition)
         disks = make()
         self._definition = replace(definition, disks=disks)
@@ -288,6 +298,8 @@ class Guest:
         require_memory(definition.memory_mb)
         if not with_memory:
             self._forget_memory()
+        if definition.left is not None:
+            self._rewrite(left=None)  # it is here again
         with self._by_request(), disk_trouble():
             trim_console(self.directory / command.CONSOLE_LOG)
             machine = self._hold(self._start_qemu(definition, awaits_memory=with_memory))
@@ -353,7 +365,7 @@ class Guest:
         self._require_definition()
         machine = self._machine
         if machine is None or machine.state not in (PowerState.RUNNING, PowerState.PAUSED):
-            raise _not_running(self.state)
+            raise not_running(self.power)
         self._forget_memory()
         with self._by_request():
             machine.command(name)
@@ -412,7 +424,7 @@ class Guest:
 
     def _announce(self, kind: GuestEventKind, detail: str) -> None:
         _LOG.info("guest %s: %s %s", self.uuid, kind, detail)
-        self._site.herald.announce(GuestEvent(uuid=self.uuid, kind=kind, power_state=self.state, detail=detail))
+        self._site.herald.announce(GuestEvent(uuid=self.uuid, kind=kind, power_state=self.power, detail=detail))
 
     def _rewrite(self, **facts: Any) -> None:
         with self._facts:
@@ -430,5 +442,6 @@ class Guest:
             save_definition(self.directory, self._definition)
 
 
-def _not_running(state: PowerState) -> GuestFailure:
+def not_running(state: PowerState) -> GuestFailure:
+    """What is said of a verb that needs a guest to run."""
     return GuestFailure(FaultCause.DRIVER_ERROR, f"the server is not running, it is {state.name.lower()}")

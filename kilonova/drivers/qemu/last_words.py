@@ -5,6 +5,7 @@ from typing import Final
 
 from kilonova.domain.errors import GuestFailure
 from kilonova.domain.faults import FaultCause
+from kilonova.drivers.disks.kernels import RAMDISK_TROUBLE
 
 _KNOWN: Final = (
     ("annot set up guest memory", FaultCause.MEMORY_SHORT, "the host has not enough free memory"),
@@ -12,6 +13,7 @@ _KNOWN: Final = (
     ("No space left on device", FaultCause.DISK_FULL, "the host's disk is full"),
     ("Image is not in qcow2 format", FaultCause.IMAGE_CORRUPT, "the server's disk is damaged"),
     ("image is corrupt", FaultCause.IMAGE_CORRUPT, "the server's disk is damaged"),
+    (RAMDISK_TROUBLE[0], FaultCause.DRIVER_ERROR, RAMDISK_TROUBLE[1]),
     ("ould not open backing file", FaultCause.IMAGE_UNAVAILABLE, "the server's image is missing on its host"),
 )
 

@@ -10,13 +10,13 @@ from kilonova.domain.faults import FaultCause
 from kilonova.drivers.instances.definition import DEFINITION_FILE, Condition
 from kilonova.drivers.instances.room import require_memory
 from kilonova.drivers.protocol import GuestSpec, Tell
-from kilonova.drivers.qemu.hosted import HostedGuests
+from kilonova.drivers.qemu.hosted import QemuGuests
 from kilonova.drivers.qemu.sending import Sending
 
 _TELLING_SECONDS: Final = 1.0
 
 
-class QemuLiveMoves(HostedGuests):
+class QemuLiveMoves(QemuGuests):
     """The verbs of ``CanLiveMigrate``.
 
     A host finds the guest that comes to it in the directory of another host of the machine, which is beside its own.
@@ -32,6 +32,7 @@ class QemuLiveMoves(HostedGuests):
         with self._held(uuid) as held:
             if not (held.is_absent and self._aside.find(uuid)):
                 held.require_running()
+                held.settle()
 
     def prepare_live(self, guest: GuestSpec) -> Mapping[str, Any]:
         """See CanLiveMigrate: its disks, and a QEMU that waits for what they and its memory have."""
@@ -48,7 +49,7 @@ class QemuLiveMoves(HostedGuests):
         """See CanLiveMigrate. It stands still from when all of it is there until ``arrive`` lets it go on."""
         with self._held(uuid) as held:
             if held.is_absent and (sent := self._aside.find_definition(uuid)) is not None:
-                return {"ran": sent.condition is Condition.ON}
+                return {"ran": sent.left is Condition.ON}
             sending = Sending()
             with self._sending_guard:
                 self._sendings[uuid] = sending
@@ -63,10 +64,7 @@ class QemuLiveMoves(HostedGuests):
     def stay(self, uuid: str) -> None:
         """See CanLiveMigrate. One whose QEMU has ended already boots anew."""
         with self._held(uuid) as held:
-            was_gone = held.is_absent
             held.put_back(self._aside)
-            if was_gone:
-                held.power_on()
             held.stay()
 
     def arrive(self, guest: GuestSpec, parcel: Mapping[str, Any]) -> None:

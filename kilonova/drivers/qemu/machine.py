@@ -83,7 +83,7 @@ class Machine:
         self._on_end = on_end
         self._monitor: QmpClient | None = None
         self._last_reset = float("-inf")
-        self._reactions: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+        self._reactions: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "SHUTDOWN": self._shut_down,
             "RESET": self._reset,
             "STOP": self._stopped,
@@ -114,6 +114,10 @@ class Machine:
         self._watch.add(client.fileno(), self._read_monitor)
         return client
 
+    def react_to(self, event: str, react: Callable[[Mapping[str, Any]], None]) -> None:
+        """Have ``react`` called with what QEMU tells by the event, on the watch's thread."""
+        self._reactions[event] = react
+
     def find_out(self) -> None:
         """Reach one that somebody else started, and learn its state; one that does not answer counts as running."""
         try:
@@ -124,7 +128,7 @@ class Machine:
             return
         if status == "shutdown":
             self.halted = True
-            self._post_quit()
+            self.post("quit")
 
     def find_state(self) -> str:
         """Ask it for its state; also QEMU's own word for it. Raises GuestFailure."""
@@ -159,6 +163,13 @@ class Machine:
         except QmpError as error:
             text = f"QEMU refused ({name})"
             raise GuestFailure(FaultCause.DRIVER_ERROR, text, detail=str(error)) from error
+
+    def post(self, name: str, arguments: Mapping[str, Any] | None = None) -> None:
+        """Have it run a command without waiting for it, as on the watch's thread; nothing where it does not listen."""
+        monitor = self._monitor
+        if monitor is not None:
+            with contextlib.suppress(QmpClosed, QmpTimeout):  # then it ends, or a verb finds it unresponsive
+                monitor.post(name, arguments)
 
     # --- ways to an end ---------------------------------------------------------------------------------
 
@@ -215,12 +226,6 @@ class Machine:
             self._watch.remove(monitor.fileno())
             monitor.close()
 
-    def _post_quit(self) -> None:
-        monitor = self._monitor
-        if monitor is not None:
-            with contextlib.suppress(QmpClosed, QmpTimeout):  # then it ends, or a verb finds it unresponsive
-                monitor.post("quit")
-
     def _hear(self, name: str, data: Mapping[str, Any]) -> None:
         react = self._reactions.get(name)
         if react is not None:
@@ -230,7 +235,7 @@ class Machine:
         if data.get("reason") != "host-qmp-quit":
             self.halted = True
             self.state = PowerState.SHUTDOWN
-            self._post_quit()
+            self.post("quit")
 
     def _reset(self, data: Mapping[str, Any]) -> None:
         before, self._last_reset = self._last_reset, time.monotonic()

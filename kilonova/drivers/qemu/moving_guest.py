@@ -1,5 +1,6 @@
 """A guest that can move: set aside and taken in while it is off, sent and received while it runs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,15 +14,17 @@ from kilonova.drivers.instances.definition import Condition, find_definition
 from kilonova.drivers.instances.room import require_memory
 from kilonova.drivers.protocol import GuestSpec, Tell
 from kilonova.drivers.qemu import command
-from kilonova.drivers.qemu.guest import Guest
+from kilonova.drivers.qemu.guest import not_running
 from kilonova.drivers.qemu.machine import Machine
+from kilonova.drivers.qemu.plugging import PluggableGuest
+from kilonova.drivers.qemu.reachable_guest import ReachableGuest
 from kilonova.drivers.qemu.reception import await_arrival, open_reception
 from kilonova.drivers.qemu.sending import Sending, call_back
 
 _START_SECONDS: Final = 60.0
 
 
-class MovingGuest(Guest):
+class MovingGuest(PluggableGuest, ReachableGuest):
     """Its verbs come one at a time, as a guest's do."""
 
     # --- while it is off --------------------------------------------------------------------------------
@@ -36,7 +39,7 @@ class MovingGuest(Guest):
             raise GuestFailure(FaultCause.GUEST_MISSING, text, detail=f"there is no guest in {source}")
         try:
             with self._making_disks():
-                self._prepare(spec, lambda: take_disks(source, was, spec, self.directory, self._site.cache))
+                self._prepare(spec, lambda: take_disks(source, was, spec, self.directory, self._site.cache), was=was)
                 take_console(source / command.CONSOLE_LOG, self.directory)
         except BaseException:
             self.destroy()
@@ -60,8 +63,8 @@ class MovingGuest(Guest):
     def require_running(self) -> None:
         """Raise GuestFailure unless it runs or is frozen."""
         self._require_definition()
-        if self._machine is None or self.state not in (PowerState.RUNNING, PowerState.PAUSED):
-            raise GuestFailure(FaultCause.DRIVER_ERROR, f"the server is not running, it is {self.state.name.lower()}")
+        if self._machine is None or self.power not in (PowerState.RUNNING, PowerState.PAUSED):
+            raise not_running(self.power)
 
     def receive(self, spec: GuestSpec, source: Path) -> None:
         """Make its disks, empty over its image, and a QEMU that waits for it; one that has arrived is left alone."""
@@ -75,9 +78,10 @@ class MovingGuest(Guest):
             require_memory(spec.memory_mb)
             with self._making_disks():
                 self._prepare(
-                    spec,
+                    replace(spec, has_agent=was.has_agent),  # its machine must be the very same
                     lambda: receive_disks(source, was, self.directory, self._site.cache),
                     becomes=Condition.PREPARING,
+                    was=was,
                 )
                 take_console(source / command.CONSOLE_LOG, self.directory)
             self._await_it()
@@ -90,6 +94,13 @@ class MovingGuest(Guest):
 
         It is not here any more afterwards; after any failure it goes on here. Raises GuestFailure.
         """
+        if self._require_definition().left is None:
+            self.settle()
+            self._rewrite(left=self._send_all(directory, sending, tell))  # from now on it is the one there
+        self._pull_the_plug()
+        return self._require_definition().left is Condition.ON
+
+    def _send_all(self, directory: Path, sending: Sending, tell: Tell) -> Condition:
         self.require_running()
         machine = self._running_machine()
         ran = sending.ran = machine.state is PowerState.RUNNING
@@ -101,15 +112,16 @@ class MovingGuest(Guest):
                 if not machine.ended.is_set():
                     call_back(machine, runs=ran)
                 raise
-        self._pull_the_plug()
-        self._record(Condition.ON if ran else Condition.OFF)  # for whoever asks again, or takes it back
-        return ran
+        return Condition.ON if ran else Condition.OFF
 
     def stay(self) -> None:
-        """Let it go on here, wherever its sending was cut off."""
-        self._require_definition()
+        """Let it go on here, wherever its sending was cut off. One whose QEMU has ended already boots anew."""
+        has_left = self._require_definition().left is not None
         machine = self._machine
-        if machine is not None:
+        if machine is None and has_left:
+            self._launch()
+        elif machine is not None:
+            self._rewrite(left=None)
             with self._by_request():
                 call_back(machine, runs=machine.state is PowerState.RUNNING or machine.find_state() == "postmigrate")
 

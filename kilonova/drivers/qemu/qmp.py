@@ -83,9 +83,9 @@ class QmpClient:
         call.answered.wait(timeout_seconds)
         return self._result(number, call)
 
-    def post(self, command: str) -> None:
+    def post(self, command: str, arguments: Mapping[str, Any] | None = None) -> None:
         """Send a command and do not wait; for use on the reader's own thread. Raises QmpClosed or QmpTimeout."""
-        number, _ = self._send(command, None)
+        number, _ = self._send(command, arguments)
         with self._guard:
             self._calls.pop(number, None)
 

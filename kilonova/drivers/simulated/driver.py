@@ -15,6 +15,7 @@ from kilonova.domain.faults import FaultCause
 from kilonova.domain.states import PowerState
 from kilonova.drivers.herald import Herald
 from kilonova.drivers.protocol import GuestEventKind, GuestSpec, ImageSource, Inventory, Listener, Nic
+from kilonova.drivers.simulated.consoles import SimulatedConsoles
 from kilonova.drivers.simulated.counters import HYPERVISOR, count
 from kilonova.drivers.simulated.guests import require_power
 from kilonova.drivers.simulated.live_moves import SimulatedLiveMoves
@@ -25,10 +26,11 @@ _VERSION: Final = 1_000_000
 _SECTOR_BYTES: Final = 512
 
 
-class SimulatedDriver(SimulatedLiveMoves, SimulatedMoves):
+class SimulatedDriver(SimulatedLiveMoves, SimulatedMoves, SimulatedConsoles):
     """Guests that exist on paper; with a ``state_dir`` they are found again after a restart."""
 
     name = "simulated"
+    needs_agent = False
 
     # --- life -------------------------------------------------------------------------------------------
 

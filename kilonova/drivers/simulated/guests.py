@@ -154,6 +154,7 @@ class SimulatedGuests:
 
     @staticmethod
     def _sketch(spec: GuestSpec) -> SimulatedGuest:
+        boot = spec.image.boot if spec.image is not None else None
         return SimulatedGuest(
             uuid=spec.uuid,
             name=spec.name,
@@ -163,6 +164,7 @@ class SimulatedGuests:
             root_gb=spec.root_gb,
             metadata=dict(spec.metadata),
             macs=[nic.mac for nic in spec.nics],
+            kernel_image=boot.kernel.image_id if boot is not None else None,
         )
 
     def _prepare(self, spec: GuestSpec) -> SimulatedGuest:
@@ -197,6 +199,8 @@ class SimulatedGuests:
         number = 1 if guest.rescue_image else guest.boots  # a disk counts its own boots
         for line in _BOOT_MESSAGES:
             self._say(guest, line)
+        if guest.kernel_image is not None and guest.rescue_image is None:
+            self._say(guest, f"kernel: image {guest.kernel_image}")
         self._become(guest, PowerState.RUNNING, f"READY boots={number}")
         script: Script = read_script(guest.metadata)
         if script.fate is not None and followed_by_its_fate:

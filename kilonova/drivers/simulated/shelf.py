@@ -34,6 +34,8 @@ class SimulatedGuest:
     is_suspended: bool = False
     rescue_image: str | None = None
     """The image that it runs from while it is rescued."""
+    kernel_image: str | None = None
+    """The kernel that its own disk goes with."""
     is_aside: bool = False
     """Whether it is what a guest that moved away left behind, until that is confirmed."""
 

@@ -2,9 +2,10 @@
 #
 # On every boot it adds one to a counter kept in the disk's second sector and writes
 #     kilonova-tiny: READY boots=N
-# to the first serial port and the screen.  Then it repeats what comes in by serial, and
+# and which keys it takes by serial to the first serial port and the screen.  Then it repeats what comes in by serial, and
 #     power button (ACPI), Ctrl-D   says so and powers off
 #     Ctrl-R                        says so and resets
+# Of a card or disk that is to be taken out ("pc" only) it says so and lets go.
 # It runs on QEMU's "pc" and "q35" machines.  From a CD nothing can be counted: boots=1 always.
 #
 # After a change: python -m kilonova.images.guests.tiny --rebuild   (needs binutils)
@@ -16,6 +17,8 @@
         .set    PCI_ADDRESS, 0xcf8
         .set    KEYBOARD, 0x64
         .set    BUTTON, 0x100           # PWRBTN_STS and PWRBTN_EN
+        .set    TO_GO, 0xae04           # slots whose devices are to go, a bit each; what is written to the
+        .set    EJECT, 0xae08           # second is let go of, one at a time
 
         .globl  start
 start:
@@ -77,6 +80,16 @@ listen:
         movw    $button, %si
         testw   $BUTTON, %ax
         jnz     power_off
+        movw    $TO_GO, %dx
+        inl     %dx, %eax
+        incl    %eax                    # all ones: there is no such port here
+        jz      drain
+        decl    %eax
+        jz      drain
+        movb    $EJECT & 0xff, %dl
+        outl    %eax, %dx
+        movw    $gone, %si
+        call    say
 drain:
         movw    $UART_STATUS, %dx
         inb     %dx, %al
@@ -165,8 +178,9 @@ ready:  .asciz  "kilonova-tiny: READY boots="
 button: .asciz  "kilonova-tiny: power button, off\r\n"
 bye:    .asciz  "kilonova-tiny: asked to go, off\r\n"
 again:  .asciz  "kilonova-tiny: asked to reset\r\n"
+gone:   .asciz  "kilonova-tiny: let a card go\r\n"
 newline:
-        .asciz  "\r\n"
+        .asciz  "\r\n  serial Ctrl-D: off\r\n  serial Ctrl-R: reset\r\n"
 boot_drive:
         .byte   0
 

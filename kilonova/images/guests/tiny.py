@@ -1,17 +1,18 @@
 """The tiny guest: boots in a quarter second, needs 4 MB, and proves what a compute service must keep true.
 
 It counts its boots on its disk (so that persistence shows), writes a line by serial, obeys the power button and
-Ctrl-D (off) and Ctrl-R (reset), and repeats what else comes in by serial. Its source is ``tiny.S``, beside this
-file; what boots are the bytes below, so nobody needs an assembler to have a guest.
+Ctrl-D (off) and Ctrl-R (reset), lets go of cards that are to be taken out, and repeats what else comes in by serial.
+Its source is ``tiny.S``, beside this file; what boots are the bytes below, so nobody needs an assembler to have a
+guest.
 """
 
 import argparse
 import struct
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
+
+from kilonova.images.guests import assembly
 
 READY: Final = "kilonova-tiny: READY boots="
 """What the guest writes at every boot; the number of the boot follows."""
@@ -19,27 +20,29 @@ READY: Final = "kilonova-tiny: READY boots="
 VIRTUAL_SIZE: Final = 1 << 20
 """Bytes of its disk."""
 
-MIN_MEMORY_MB: Final = 4
-
 _CODE: Final = bytes.fromhex(
     """
-    fa31c08ed88ec08ed0bc007cfbfc8816887dbafb03b080eeb001baf803ee4230c0eeb003b2fbeeb442e87d0066ff06007eb8
-    0043e87200be047de8760066a1007ee87900be857de86900befc7c66adbaf80c66efb2fc66ed6683f8ff74ef83e0c089c58d
-    5602b80001eff489eaedbe207da90001751ebafd03eca80174ecb2f8ecbe437d3c04740cbe657d3c127411e84300ebe2e81c
-    008d5604b80020efebcae81000b0fee664ebc1beec7c8a16887dcd13c3ac84c07433e81a00ebf66631d266b90a00000066f7
-    f1526685c07403e8ebff58043050bafd03eca82074fb58b2f8ee55b40ebb0700cd105dc310000100007e0000010000000000
-    0000400b008040f800806b696c6f6e6f76612d74696e793a20524541445920626f6f74733d006b696c6f6e6f76612d74696e
-    793a20706f77657220627574746f6e2c206f66660d0a006b696c6f6e6f76612d74696e793a2061736b656420746f20676f2c
-    206f66660d0a006b696c6f6e6f76612d74696e793a2061736b656420746f2072657365740d0a000d0a
+    fa31c08ed88ec08ed0bc007cfbfc8816ec7dbafb03b080eeb001baf803ee4230c0eeb003b2fbeeb442e8940066ff06007eb8
+    0043e88900be1b7de88d0066a1007ee89000bebb7de88000be137d66adbaf80c66efb2fc66ed6683f8ff74ef83e0c089c58d
+    5602b80001eff489eaedbe377da900017535ba04ae66ed6640740e6648740ab20866efbe9c7de83d00bafd03eca80174d5b2
+    f8ecbe5a7d3c04740cbe7c7d3c127411e84300ebe2e81c008d5604b80020efebb3e81000b0fee664ebaabe037d8a16ec7dcd
+    13c3ac84c07433e81a00ebf66631d266b90a00000066f7f1526685c07403e8ebff58043050bafd03eca82074fb58b2f8ee55
+    b40ebb0700cd105dc310000100007e00000100000000000000400b008040f800806b696c6f6e6f76612d74696e793a205245
+    41445920626f6f74733d006b696c6f6e6f76612d74696e793a20706f77657220627574746f6e2c206f66660d0a006b696c6f
+    6e6f76612d74696e793a2061736b656420746f20676f2c206f66660d0a006b696c6f6e6f76612d74696e793a2061736b6564
+    20746f2072657365740d0a006b696c6f6e6f76612d74696e793a206c65742061206361726420676f0d0a000d0a2020736572
+    69616c204374726c2d443a206f66660d0a202073657269616c204374726c2d523a2072657365740d0a
     """
 )
 _SOURCE: Final = Path(__file__).with_suffix(".S")
+_ADDRESS: Final = 0x7C00
+_CODE_BYTES: Final = 510
 _CLUSTER: Final = 512
 
 
 def boot_sector() -> bytes:
     """The 512 bytes that are the whole system."""
-    return _CODE.ljust(510, b"\0") + b"\x55\xaa"
+    return _CODE.ljust(_CODE_BYTES, b"\0") + b"\x55\xaa"
 
 
 def image() -> bytes:
@@ -69,26 +72,7 @@ def qcow2_image() -> bytes:
 
 def assemble() -> bytes:
     """The boot sector as the assembler makes it from the source; needs binutils."""
-    with tempfile.TemporaryDirectory() as scratch:
-        parts = Path(scratch, "tiny.o"), Path(scratch, "tiny.bin")
-        linked = ("-m", "elf_i386", "-Ttext", "0x7c00", "-e", "start", "--oformat", "binary")
-        subprocess.run(("as", "--32", "-o", parts[0], _SOURCE), check=True)  # noqa: S607 - binutils are on the PATH
-        subprocess.run(("ld", *linked, "-o", parts[1], parts[0]), check=True)  # noqa: S607
-        return parts[1].read_bytes()
-
-
-def _rebuild() -> str:
-    """Put what the assembler makes into this very file; says what it did."""
-    made = assemble()
-    if made == boot_sector():
-        return "tiny: the bytes are those of the source"
-    text = Path(__file__).read_text()
-    before, rest = text.split('bytes.fromhex(\n    """\n', 1)
-    after = rest.split('    """', 1)[1]
-    digits = made[:510].rstrip(b"\0").hex()
-    lines = "".join(f"    {digits[at : at + 100]}\n" for at in range(0, len(digits), 100))
-    Path(__file__).write_text(f'{before}bytes.fromhex(\n    """\n{lines}    """{after}')
-    return f"tiny: rebuilt, {len(digits) // 2} bytes of code"
+    return assembly.assemble(_SOURCE, at=_ADDRESS)
 
 
 def main() -> int:
@@ -98,7 +82,8 @@ def main() -> int:
     words.add_argument("--rebuild", action="store_true", help="assemble tiny.S and update this module")
     asked = words.parse_args()
     if asked.rebuild:
-        sys.stdout.write(_rebuild() + "\n")
+        code = assemble()[:_CODE_BYTES].rstrip(b"\0")
+        sys.stdout.write(assembly.rebuild(Path(__file__), code) + "\n")
     if asked.out:
         asked.out.write_bytes(qcow2_image() if asked.out.suffix == ".qcow2" else image())
     return 0

@@ -45,7 +45,8 @@ def main() -> int:
         sys.stderr.write(f"{error.cmd[0]} failed with status {error.returncode}\n")
         return 1
     sys.stdout.write(f"{made} ({made.stat().st_size >> 10} KiB); it needs 96 MB of memory\n")
-    sys.stdout.write(f"openstack image create --disk-format qcow2 --file {made} mini\n")
+    says = "--property hw_qemu_guest_agent=yes"
+    sys.stdout.write(f"openstack image create --disk-format qcow2 --file {made} {says} mini\n")
     return 0
 
 
