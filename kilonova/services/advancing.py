@@ -51,7 +51,7 @@ class Advance:
     ) -> Turn:
         """Save one change of the step; returns the turn with the instance as it then stands."""
         failure: Failure | None = told.pop("failure", None)
-        is_forward_end = phase in (Phase.END, Phase.ERROR) and not turn.action.is_undoing
+        is_forward_end = phase in (Phase.RETRY, Phase.END, Phase.ERROR) and not turn.action.is_undoing
         change = Change(
             before=turn.instance,
             after=after,

@@ -30,7 +30,7 @@ from kilonova.domain.model import SECOND, Clock, Instant
 from kilonova.domain.operations import Operation, get_operation
 from kilonova.domain.states import PowerState, TaskState
 from kilonova.domain.workflow import Leg
-from kilonova.drivers.protocol import CanCacheImages, CanDiagnose, CanReadConsole, Driver, GuestEvent
+from kilonova.drivers.protocol import CanCacheImages, CanDiagnose, CanReadConsole, CanSetPassword, Driver, GuestEvent
 from kilonova.services.crew import Crew
 from kilonova.services.door import Door, Failure, HostReport, NodeReport, Observation, PhaseReport, Work
 from kilonova.services.driver_calls import DriverCalls, is_able
@@ -185,6 +185,7 @@ class Agent:
             working=working,
             trouble=trouble,
             samples=self.sampler.waiting(),
+            driver=self.driver.name,
         )
 
     def compare(self) -> bool:
@@ -198,6 +199,11 @@ class Agent:
     def is_able(self, operation: Operation) -> bool:
         """Whether the host's driver has what the operation needs."""
         return is_able(self.driver, operation.driver)
+
+    @property
+    def needs_guest_agent(self) -> bool:
+        """Whether the host's driver sets passwords only in guests with QEMU's agent inside."""
+        return isinstance(self.driver, CanSetPassword) and self.driver.needs_agent
 
     def cache_image(self, image: Image) -> bool:
         """Have the driver fetch an image ahead of time, unless it has it; True if it had not.

@@ -49,7 +49,8 @@ class HostReport:
 
     ``agent_id`` is the same for every run of one agent; ``sent_at`` is by its own clock, from which nothing follows
     but that it differs. ``trouble`` is why the hypervisor does not answer, and then ``nodes`` is empty: the agent
-    lives all the same. ``samples`` are what was counted since the last heartbeat that was heard.
+    lives all the same. ``samples`` are what was counted since the last heartbeat that was heard. ``driver`` is the name
+    of the agent's driver, such as ``libvirt``.
     """
 
     host: str
@@ -60,6 +61,7 @@ class HostReport:
     working: tuple[int, ...]
     trouble: str | None = None
     samples: tuple[Sample, ...] = ()
+    driver: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from kilonova.domain.errors import GuestFailure, NotFound, NotSupported
 from kilonova.domain.faults import FaultCause
+from kilonova.domain.image_properties import read_kept
 from kilonova.domain.images import Image
 from kilonova.domain.model import Instance
 from kilonova.domain.operations import Operation
@@ -28,14 +29,16 @@ from kilonova.drivers.protocol import (
     GuestSpec,
     ImageSource,
     InjectedFile,
+    KernelSource,
     Nic,
     Tell,
 )
+from kilonova.services.booting import facts_of
 from kilonova.services.door import Work
-from kilonova.services.nics import port_id_of
+from kilonova.services.nics import plugged, port_id_of
 from kilonova.services.safe import Safe
 from kilonova.services.settings import ServiceSettings
-from kilonova.services.snapshots import ImageKeeper, Snapshots, facts_of
+from kilonova.services.snapshots import ImageKeeper, Snapshots
 
 _ABILITIES: Final[Mapping[str, type]] = {
     "suspend": CanSuspend,
@@ -195,10 +198,11 @@ class DriverCalls:
     def _rebuild(self, work: Work, step: Callable[[TaskState], None]) -> None:
         """A new guest in the place of the old one; off again where the server was stopped."""
         instance = work.instance
+        guest = self._guest(instance, work.parameters)
         step(TaskState.REBUILD_BLOCK_DEVICE_MAPPING)
         self._driver.destroy(instance.uuid)
         step(TaskState.REBUILD_SPAWNING)
-        self._driver.spawn(self._guest(instance, work.parameters))
+        self._driver.spawn(guest)
         if instance.vm_state is VmState.STOPPED:
             self._driver.power_off(instance.uuid, timeout_seconds=0)
 
@@ -222,7 +226,8 @@ class DriverCalls:
 
         What was here may have gone with an offload that never came to its end: it must not be made of its first image.
         """
-        self._driver.spawn(replace(self._guest(work.instance), image=self._source(work.parameters["shelved"])))
+        image = {**work.instance.image, **work.parameters["shelved"]}
+        self._driver.spawn(replace(self._guest(work.instance), image=self._source(image)))
 
     def _put_back(self, work: Work, patience: float) -> None:
         """Undo ``_unshelve``."""
@@ -239,6 +244,8 @@ class DriverCalls:
         return secret
 
     def _guest(self, instance: Instance, told: Mapping[str, Any] = MappingProxyType({})) -> GuestSpec:
+        _check_trust(instance)
+        runs = read_kept(instance.image.get("properties", {}))
         return GuestSpec(
             uuid=instance.uuid,
             name=instance.name,
@@ -252,7 +259,7 @@ class DriverCalls:
             ephemeral_gb=instance.ephemeral_gb,
             swap_mb=instance.swap_mb,
             image=self._source(instance.image) if instance.image_ref else None,
-            nics=tuple(_nic(nic) for nic in instance.nics),
+            nics=tuple(_nic(nic) for nic in plugged(instance)),
             metadata=instance.metadata,
             user_data=instance.user_data,
             config_drive=bool(instance.config_drive),
@@ -263,12 +270,13 @@ class DriverCalls:
             node=instance.node or "",
             flavor_name=instance.flavor_name,
             flavor_id=instance.flavorid,
+            has_agent=runs.has_agent,
+            admin_user=runs.admin_user,
         )
 
     def source_of(self, image: Image) -> ImageSource:
         """What a driver fetches when it is to have this image."""
-        facts = {"id": image.id, "disk_format": image.disk_format, "size": image.size or 0}
-        return self._source({**facts, "os_hash_value": image.os_hash_value})
+        return self._source(facts_of(image))
 
     def _source(self, facts: Mapping[str, Any]) -> ImageSource:
         image_id: str = facts["id"]
@@ -286,7 +294,29 @@ class DriverCalls:
             size_bytes=facts["size"],
             sha512=facts["os_hash_value"],
             fetch=fetch,
+            boot=self._kernel(facts),
         )
+
+    def _kernel(self, facts: Mapping[str, Any]) -> KernelSource | None:
+        """The kernel that goes with an image."""
+        if "kernel" not in facts:
+            return None
+        return KernelSource(
+            kernel=self._source(facts["kernel"]),
+            ramdisk=self._source(facts["ramdisk"]) if "ramdisk" in facts else None,
+            command_line=read_kept(facts["properties"]).command_line,
+        )
+
+
+def _check_trust(instance: Instance) -> None:
+    """Refuse to make a guest of an image that is to be signed by certificates: nobody here verifies that it is.
+
+    As in Nova: with such certificates the signature is verified even where that is not switched on, and what cannot be
+    verified is not booted.
+    """
+    if instance.trusted_certs_json:
+        text = f"the signature of image {instance.image_ref} cannot be verified, as its trusted certificates ask for"
+        raise GuestFailure(FaultCause.IMAGE_UNVERIFIED, text)
 
 
 def _asked_for(work: Work) -> Mapping[str, Any]:
@@ -299,4 +329,4 @@ def _asked_for(work: Work) -> Mapping[str, Any]:
 
 
 def _nic(nic: Mapping[str, Any]) -> Nic:
-    return Nic(mac=nic["mac"], address=nic["address"], label=nic["label"], tag=nic.get("tag"))
+    return Nic(mac=nic["mac"], address=nic.get("address"), label=nic["label"], tag=nic.get("tag"))

@@ -17,10 +17,9 @@ from kilonova.services import findings
 from kilonova.services.door import HostReport, NodeReport
 from kilonova.services.settings import ServiceSettings
 from kilonova.services.speakers import Speakers
-from kilonova.store import arrivals, conditions, fleet
+from kilonova.store import arrivals, conditions, fleet, node_facts
 from kilonova.store.database import Database
 from kilonova.store.fleet import NodeValues
-from kilonova.store.uptimes import keep_uptimes
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +130,7 @@ class Beats:
         self._uptimes_kept_at = now
         if told:
             with self._database.transaction() as tx:
-                keep_uptimes(tx.connection, told)
+                node_facts.keep_uptimes(tx.connection, told)
 
     def _beat(self, binary: str, host: str, now: Instant) -> _Known:
         known = self._services.get((binary, host)) or self._register(binary, host)
@@ -221,7 +220,12 @@ class Beats:
         if not turned:
             return
         with self._database.transaction() as tx:
-            turns = conditions.keep(tx, "service", known.uuid, turned, now=now)
+            facts = {
+                "host": report.host,
+                "host_ip": node_facts.find_host_ip(tx.connection, report.host),
+                "driver": report.driver,
+            }
+            turns = conditions.keep(tx, "service", known.uuid, turned, now=now, facts=facts)
         for turn in turns:
             _log.warning("Host %s: %s is %s (%s) %s", report.host, *_words(turn.after))
         known.noted |= {each.type: each for each in turned}

@@ -16,7 +16,7 @@ from kilonova.domain.images import ImageQuery
 from kilonova.domain.model import SECOND, Clock, Instant
 from kilonova.domain.tallies import Tallies
 from kilonova.services.gallery import Gallery
-from kilonova.store import books, counts, gauges, journal, stuck
+from kilonova.store import counts, discrepancies, gauges, journal, stuck
 from kilonova.store.database import Connection, Database
 
 _LAG_SECONDS: Final = 30.0
@@ -90,7 +90,7 @@ class Monitor:
         Should a row that is not numbered yet have been counted twice at the start, this mends it.
         """
         with self._database.read() as connection:
-            self.drift = sum(each.count for each in books.list_discrepancies(connection))
+            self.drift = sum(each.count for each in discrepancies.list_discrepancies(connection))
         with self._lock, self._database.read() as connection:
             is_even = self._reached == journal.head(connection) and journal.pending(connection) == 0
             if is_even:

@@ -1,15 +1,17 @@
 """How a server is plugged into the built-in network, and how that shows in its ``addresses``.
 
-A NIC is known by its port. It has ``mac``, ``address`` and ``label`` as soon as these are settled, ``tag`` if its owner
-gave one, ``is_reserved`` if a record of a port stands behind it, and ``is_coming`` until its host has plugged it in.
+A NIC is known by its port. It has ``mac``, ``address`` and ``label`` as soon as these are settled (``further`` are more
+addresses; the last one can go), ``tag`` if its owner gave one, ``is_reserved`` if a record of a port stands behind it,
+and ``is_coming`` until its host has plugged it in.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from kilonova.domain.changes import Phase
 from kilonova.domain.model import Instance
+from kilonova.domain.ports import addresses_of
 from kilonova.network.embedded import FlatNetwork
 
 Nic = dict[str, Any]
@@ -41,14 +43,15 @@ def shown(instance: Instance) -> str:
     """The instance's ``addresses`` in wire form (contract §6.3)."""
     addresses: dict[str, list[dict[str, object]]] = {}
     for nic in instance.nics:
-        addresses.setdefault(nic["label"], []).append(
-            {
-                "version": 4,
-                "addr": nic["address"],
-                "OS-EXT-IPS:type": "fixed",
-                "OS-EXT-IPS-MAC:mac_addr": nic["mac"],
-            }
-        )
+        for address in addresses_of(nic):
+            addresses.setdefault(nic["label"], []).append(
+                {
+                    "version": 4,
+                    "addr": address,
+                    "OS-EXT-IPS:type": "fixed",
+                    "OS-EXT-IPS-MAC:mac_addr": nic["mac"],
+                }
+            )
     return json.dumps(addresses, separators=(",", ":"))
 
 
@@ -58,9 +61,21 @@ def with_nics(instance: Instance, nics: Iterable[Mapping[str, Any]]) -> Instance
     return changed._replace(addresses_json=shown(changed))
 
 
+def with_addresses(nic: Mapping[str, Any], addresses: Sequence[str]) -> Nic:
+    """The NIC with these addresses, and no others."""
+    bare = {key: value for key, value in nic.items() if key not in ("address", "further")}
+    found = {"address": addresses[0]} if addresses else {}
+    return {**bare, **found, **({"further": list(addresses[1:])} if addresses[1:] else {})}
+
+
 def coming(instance: Instance, nic: Mapping[str, Any]) -> Instance:
     """The instance with one more NIC, which its host is to plug in."""
     return with_nics(instance, [*instance.nics, {**nic, _COMING: True}])
+
+
+def plugged(instance: Instance) -> list[Nic]:
+    """The NICs that a guest of it is made with: one that is coming is put in by the operation that asked for it."""
+    return [nic for nic in instance.nics if not nic.get(_COMING)]
 
 
 def settled(operation: str, instance: Instance, asked: Mapping[str, Any], phase: Phase) -> Instance:

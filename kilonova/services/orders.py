@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from kilonova.domain.errors import Forbidden, Invalid, NotFound, NotSupported
-from kilonova.domain.images import Image
 from kilonova.domain.model import Flavor, Instance, Instant
 from kilonova.domain.states import PowerState, TaskState, VmState
+from kilonova.services.booting import Bootable
 from kilonova.store import flavors, fleet, keypairs
 from kilonova.store.database import Connection
 
@@ -60,6 +60,7 @@ class ServerOrder:
     may_have_no_disk: bool = False
     files: tuple[Mapping[str, str], ...] = ()
     disks: LocalDisks = field(default_factory=LocalDisks)
+    trusted_certificates: tuple[str, ...] = ()
 
     @property
     def group(self) -> str | None:
@@ -123,14 +124,14 @@ def key_data_of(connection: Connection, order: ServerOrder) -> str | None:
     return keypair.public_key
 
 
-def check_fit(image: Image, flavor: Flavor | Instance) -> None:
+def check_fit(wanted: Bootable, flavor: Flavor | Instance) -> None:
     """Invalid, in Nova's words, for an image that the flavor is too small for."""
-    if flavor.memory_mb < image.min_ram:
+    if flavor.memory_mb < wanted.memory_mb:
         raise Invalid("Flavor's memory is too small for requested image.")
-    if flavor.root_gb and flavor.root_gb < image.min_disk:
+    if flavor.root_gb and flavor.root_gb < wanted.image.min_disk:
         raise Invalid(
             "Flavor's disk is too small for requested image. "
-            f"Flavor disk is {flavor.root_gb * 2**30} bytes, minimum size is {image.min_disk * 2**30} bytes."
+            f"Flavor disk is {flavor.root_gb * 2**30} bytes, minimum size is {wanted.image.min_disk * 2**30} bytes."
         )
 
 
@@ -152,11 +153,11 @@ def hostname_of(name: str, uuid: str) -> str:
     return plain[:63].rstrip("-") or f"server-{uuid}"
 
 
-def drafts_of(order: ServerOrder, flavor: Flavor, image: Image, *, count: int, now: Instant) -> list[Draft]:
+def drafts_of(order: ServerOrder, flavor: Flavor, wanted: Bootable, *, count: int, now: Instant) -> list[Draft]:
     """The servers of an order, ``count`` of them; several are numbered by name."""
     reservation = f"r-{uuid4().hex[:8]}"
     names = [order.name] if count == 1 else [f"{order.name}-{number}" for number in range(1, count + 1)]
-    plain = _draft(order, flavor, image, now=now)
+    plain = _draft(order, flavor, now=now)._replace(**wanted.columns)
     return [
         Draft(_named(plain, order, name)._replace(reservation_id=reservation, launch_index=index), _told(order))
         for index, name in enumerate(names)
@@ -173,7 +174,7 @@ def _told(order: ServerOrder) -> str:
     return _json({key: value for key in ("host", "node", "files") if (value := getattr(order, key))})
 
 
-def _draft(order: ServerOrder, flavor: Flavor, image: Image, *, now: Instant) -> Instance:
+def _draft(order: ServerOrder, flavor: Flavor, *, now: Instant) -> Instance:
     return Instance(
         id=0,
         uuid="",
@@ -196,8 +197,8 @@ def _draft(order: ServerOrder, flavor: Flavor, image: Image, *, now: Instant) ->
         root_gb=flavor.root_gb,
         ephemeral_gb=flavor.ephemeral_gb,
         swap_mb=flavor.swap_mb,
-        image_ref=image.id,
-        image_json=image_facts(image),
+        image_ref="",
+        image_json="",
         metadata_json=_json(order.metadata),
         tags_json=_json(sorted(set(order.tags))),
         addresses_json="{}",
@@ -218,23 +219,7 @@ def _draft(order: ServerOrder, flavor: Flavor, image: Image, *, now: Instant) ->
         access_ip_v4=order.access_ip_v4,
         access_ip_v6=order.access_ip_v6,
         hints_json=_json(order.hints),
-    )
-
-
-def image_facts(image: Image) -> str:
-    """What a host must know to boot the image, and what the API shows of it, as of now."""
-    return _json(
-        {
-            "id": image.id,
-            "name": image.name,
-            "disk_format": image.disk_format,
-            "container_format": image.container_format,
-            "size": image.size or 0,
-            "os_hash_value": image.os_hash_value,
-            "min_disk": image.min_disk,
-            "min_ram": image.min_ram,
-            "properties": json.loads(image.properties_json),
-        }
+        trusted_certs_json=_json(order.trusted_certificates) if order.trusted_certificates else None,
     )
 
 

@@ -21,7 +21,7 @@ from kilonova.services.choosing import Chooser
 from kilonova.services.ports import Ports
 from kilonova.services.settings import ServiceSettings
 from kilonova.store import changes, decisions, fleet, instances, ledger, server_groups
-from kilonova.store.database import Connection, Database
+from kilonova.store.database import Connection, Database, Transaction
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Placer:
     def send_elsewhere(
         self, action: InstanceAction, instance: Instance, fault: Fault, raised: Raised | None = None
     ) -> None:
-        """Take a build off its host and wait for another. Its event counts as a success, and the fault is told only.
+        """Take a build off its host and wait for another. Its event counts as a success, its fault is an attempt's.
 
         Source: contract §6.6.4, §7.4, §8.2.
         """
@@ -90,7 +90,7 @@ class Placer:
             request=request_of(action),
             occurred_at=now,
             operation=get_operation("create"),
-            phase=Phase.END,
+            phase=Phase.RETRY,
             action_id=action.id,
             host=action.host,
             closes_action=False,
@@ -165,27 +165,30 @@ class Placer:
             task_state=TaskState.SPAWNING,
             updated_at=now,
         )
+
+        def work(tx: Transaction) -> None:
+            # Other members may have been placed since the decision; from here on they wait.
+            company = server_groups.find_company(tx.connection, instance.uuid, lock=True)
+            if company is not None and company.refusal(weighed.host):
+                raise _Refused
+            # The instance before its claim, as everywhere: one order of locks.
+            plugged = self._ports.place(tx, placed)
+            changes.save(tx, _step(action, instance, plugged, now))
+            if not fleet.claim(tx, node_uuid=weighed.node_uuid, instance=plugged):
+                raise _Refused
+            decisions.add_decision(
+                tx,
+                instance_uuid=instance.uuid,
+                request_id=action.request_id,
+                decision=decision,
+                now=now,
+                chosen=weighed,
+            )
+            ledger.assign_action(tx.connection, action.id, host=weighed.host)
+            tx.after_commit(lambda: self._bus.prod(host_topic(weighed.host)))
+
         try:
-            with self._database.transaction() as tx:
-                # Other members may have been placed since the decision; from here on they wait.
-                company = server_groups.find_company(tx.connection, instance.uuid, lock=True)
-                if company is not None and company.refusal(weighed.host):
-                    raise _Refused
-                # The instance before its claim, as everywhere: one order of locks.
-                placed = self._ports.place(tx, placed)
-                changes.save(tx, _step(action, instance, placed, now))
-                if not fleet.claim(tx, node_uuid=weighed.node_uuid, instance=placed):
-                    raise _Refused
-                decisions.add_decision(
-                    tx,
-                    instance_uuid=instance.uuid,
-                    request_id=action.request_id,
-                    decision=decision,
-                    now=now,
-                    chosen=weighed,
-                )
-                ledger.assign_action(tx.connection, action.id, host=weighed.host)
-                tx.after_commit(lambda: self._bus.prod(host_topic(weighed.host)))
+            self._database.run(work)  # again, where somebody chose the address that its number leads to
         except _Refused:
             return False
         return True

@@ -17,12 +17,14 @@ from kilonova.domain.model import Clock, Instance, Instant, Request
 from kilonova.domain.operations import Operation, get_operation
 from kilonova.identity.caller import Caller
 from kilonova.network.embedded import FlatNetwork
+from kilonova.services.addresses import Addresses
 from kilonova.services.audience import Audience
 from kilonova.services.caching import ImageCaching
 from kilonova.services.choosing import Chooser
 from kilonova.services.compute import Agent
 from kilonova.services.conductor import Conductor
 from kilonova.services.confirming import Confirmer
+from kilonova.services.consoles import Consoles
 from kilonova.services.crier import Crier
 from kilonova.services.diagnosing import Diagnosing
 from kilonova.services.external import External, ExternalEvent
@@ -99,8 +101,11 @@ class Plane:
         self.feed = parts.feed
         self.relay = parts.relay
         self._agents = {agent.host: agent for agent in parts.agents}
+        drivers = {agent.host: agent.driver for agent in parts.agents}
+        self.consoles = Consoles(parts.database, parts.clock, drivers, parts.shown.consoles)
         network = FlatNetwork(label=parts.settings.network_label, cidr=parts.settings.network_cidr)
         self.ports = Ports(parts.database, parts.clock, network)
+        self.addresses = Addresses(parts.database, parts.clock, self.ports)
         self._servers = Servers(
             parts.database,
             parts.bus,
@@ -113,6 +118,7 @@ class Plane:
                 hosts=HostFacts(
                     is_able=self._is_able,
                     is_up=self._is_up,
+                    needs_agent=self._needs_agent,
                     check_live_move=parts.conductor.live_moves.check,
                     default_zone=parts.settings.default_availability_zone,
                 ),
@@ -295,6 +301,10 @@ class Plane:
         agent = self._agents.get(host)
         return agent is None or agent.is_able(operation)
 
+    def _needs_agent(self, host: str) -> bool:
+        agent = self._agents.get(host)
+        return agent is not None and agent.needs_guest_agent
+
     def _is_up(self, host: str) -> bool:
         with self.database.read() as connection:
             return is_host_up(connection, host, now=self._clock(), settings=self._parts.settings)
@@ -327,8 +337,8 @@ class Plane:
             step = Lapser(self.database, self._clock, self._servers, lapse).step
             period = settings.shelved_poll_interval if lapse.then == "shelve_offload" else _SWEEP_SECONDS
             sweeps.append(Loop(f"lapse of {lapse.name}", step, period_seconds=period))
-        shelf = Shelf(self.database, self.gallery)
-        return [*sweeps, Loop("shelf", shelf.step, period_seconds=_REMOVAL_SECONDS)]
+        seldom = {"shelf": Shelf(self.database, self.gallery).step, "console tokens": self.consoles.sweep}
+        return [*sweeps, *(Loop(name, step, period_seconds=_REMOVAL_SECONDS) for name, step in seldom.items())]
 
     def _confirmer(self) -> Confirmer:
         confirm = get_operation("confirm_resize")

@@ -6,11 +6,11 @@ from typing import Any, Final
 from uuid import uuid4
 
 from kilonova.domain.changes import Change
-from kilonova.domain.errors import Conflict, Invalid, KilonovaError, QuotaExceeded
+from kilonova.domain.errors import Conflict, Invalid, KilonovaError, NotFound, QuotaExceeded
 from kilonova.domain.model import Clock, Instance
-from kilonova.domain.ports import Port, Wish
+from kilonova.domain.ports import Port, Wish, addresses_of
 from kilonova.network.embedded import FlatNetwork
-from kilonova.services.nics import Nic, coming, kept, numbered
+from kilonova.services.nics import Nic, coming, kept, numbered, port_id_of, with_addresses, with_nics
 from kilonova.store import ports
 from kilonova.store.database import Database, Transaction
 
@@ -18,6 +18,8 @@ MOST_NICS: Final = 10
 """Of a server: as many as the smallest of the machines that drivers build has slots for."""
 MOST_KEPT: Final = 500
 """Ports that a project may make by hand."""
+MOST_ADDRESSES: Final = 5
+"""Of a NIC, as Neutron has it unless it is told otherwise."""
 _ATTEMPTS: Final = 32
 
 
@@ -103,11 +105,40 @@ class Ports:
             nic = self._made(tx, instance, port_id, asked["fixed_ip"], taken=Conflict)
         return replace(change, after=coming(instance, {**nic, **_tag(asked)}))
 
+    def add_address(self, tx: Transaction, instance: Instance, network_id: str) -> Instance:
+        """Another address for the server's first NIC in the network.
+
+        NotFound, in Nova's words, where it has none there, and Invalid where it has as many addresses as it can, or
+        none is left.
+        """
+        place = next((number for number, nic in enumerate(instance.nics) if "mac" in nic), None)
+        if network_id != self._network.id or place is None:
+            raise NotFound(f"Network could not be found for instance {instance.uuid}.")
+        nic = instance.nics[place]
+        port_id, has = port_id_of(instance, place), addresses_of(nic)
+        if len(has) >= MOST_ADDRESSES:
+            raise Invalid("Exceeded maximum amount of fixed ips per port.")
+        found = ports.first_free(tx.connection, self._network.candidates(port_id))
+        if found is None:
+            raise Invalid(f"No fixed IP addresses available for network: {network_id}")
+        ports.take(tx, port_id, [found], now=self._clock())
+        return _replaced(instance, place, with_addresses(nic, (*has, found)))
+
+    @staticmethod
+    def remove_address(instance: Instance, address: str) -> Instance:
+        """The server without the address, which is free once this is saved. Invalid where it has no such one."""
+        for place, nic in enumerate(instance.nics):
+            has = addresses_of(nic)
+            if address in has:
+                return _replaced(instance, place, with_addresses(nic, [each for each in has if each != address]))
+        raise Invalid(f"Instance {instance.uuid} does not have fixed IP '{address}'.")
+
     def _settled(self, tx: Transaction, instance: Instance, nic: Nic) -> Nic:
-        if "address" in nic:
+        if "mac" in nic:
             return nic
         found = numbered(instance, self._network)
         if not ports.is_taken(tx.connection, address=found["address"], mac=found["mac"]):
+            ports.take(tx, found["port_id"], [found["address"]], now=self._clock())
             return {**nic, **found}
         return {**nic, **self._made(tx, instance, found["port_id"], None, taken=Conflict)}
 
@@ -134,13 +165,8 @@ class Ports:
         return self._nic(self._take(tx, wish))
 
     def _nic(self, port: Port) -> Nic:
-        return {
-            "label": self._network.label,
-            "mac": port.mac,
-            "address": port.address,
-            "port_id": port.id,
-            "is_reserved": True,
-        }
+        nic = {"label": self._network.label, "mac": port.mac, "port_id": port.id, "is_reserved": True}
+        return with_addresses(nic, port.addresses)
 
     def _take(self, tx: Transaction, wish: Wish) -> Port:
         address = self._address(tx, wish)
@@ -149,8 +175,8 @@ class Ports:
             project_id=wish.project_id,
             name=wish.name,
             description=wish.description,
-            mac=self._mac(tx, wish, address),
-            address=address,
+            mac=self._mac(tx, wish),
+            addresses=(address,),
             device_id=wish.device_id,
             is_kept=wish.is_kept,
             created_at=self._clock(),
@@ -166,19 +192,14 @@ class Ports:
             if ports.find_user(tx.connection, wish.address) is not None:
                 raise Conflict(f"IP address {wish.address} already allocated in subnet {self._network.subnet_id}")
             return wish.address
-        taken = ports.taken_addresses(tx.connection)
-        for _ in range(_ATTEMPTS):
-            found = self._network.free_address(wish.id, taken)
-            if found is None:
-                break
-            if ports.find_user(tx.connection, found) is None:
-                return found
-            taken.add(found)
-        raise Conflict(f"No more IP addresses available on network {self._network.id}.")
+        found = ports.first_free(tx.connection, self._network.candidates(wish.id))
+        if found is None:
+            raise Conflict(f"No more IP addresses available on network {self._network.id}.")
+        return found
 
-    def _mac(self, tx: Transaction, wish: Wish, address: str) -> str:
+    def _mac(self, tx: Transaction, wish: Wish) -> str:
         if wish.mac is not None:
-            if ports.is_taken(tx.connection, address=address, mac=wish.mac):
+            if ports.is_taken(tx.connection, mac=wish.mac) or ports.is_mac_plugged(tx.connection, wish.mac):
                 raise Conflict(
                     f"Unable to complete operation for network {self._network.id}. "
                     f"The mac address {wish.mac} is in use."
@@ -186,10 +207,14 @@ class Ports:
             return wish.mac
         for attempt in range(_ATTEMPTS):
             found = self._network.port_mac(wish.id, attempt)
-            if not ports.is_taken(tx.connection, address=address, mac=found):
+            if not ports.is_taken(tx.connection, mac=found):
                 return found
         raise Conflict(f"No more MAC addresses available on network {self._network.id}.")
 
 
 def _tag(wish: Mapping[str, Any]) -> Nic:
     return {"tag": wish["tag"]} if wish.get("tag") else {}
+
+
+def _replaced(instance: Instance, place: int, nic: Nic) -> Instance:
+    return with_nics(instance, (nic if number == place else each for number, each in enumerate(instance.nics)))

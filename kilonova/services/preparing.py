@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from kilonova.domain.changes import Change, Phase
-from kilonova.domain.errors import Invalid, KilonovaError, NotSupported
+from kilonova.domain.errors import Conflict, Invalid, KilonovaError, NotSupported
+from kilonova.domain.image_properties import read_kept
 from kilonova.domain.images import Image, ImageStatus
 from kilonova.domain.model import Instance
 from kilonova.domain.operations import Operation
 from kilonova.domain.snapshots import BACKUP, SNAPSHOT, ImageOrder, Wanted, order_of
 from kilonova.services import asked_moves, asked_shelving
-from kilonova.services.orders import check_fit, image_facts
+from kilonova.services.booting import ImageFinder, find_bootable
+from kilonova.services.orders import check_fit
 from kilonova.services.ports import Ports
 from kilonova.services.safe import Safe
 from kilonova.services.shelving import find_shelved_image
@@ -27,13 +29,6 @@ from kilonova.store.changes import Saved
 from kilonova.store.database import Connection, Database, Transaction
 
 _log = logging.getLogger(__name__)
-
-
-class ImageFinder(Protocol):
-    """Where images are looked up on behalf of a project."""
-
-    def find_image(self, image_id: str, *, project_id: str | None) -> Image | None:
-        """The image if the project may see it, else None."""
 
 
 class ImageTaker(ImageFinder, Protocol):
@@ -67,6 +62,11 @@ def _every_host_is(_host: str, _operation: Operation) -> bool:
     return True
 
 
+def _reaches_every_guest(_host: str) -> bool:
+    """Where nobody here knows better; its agent says so where it does not."""
+    return False
+
+
 def _is_taken_for_up(_host: str) -> bool:
     """Where nobody here knows better."""
     return True
@@ -80,12 +80,15 @@ def _is_left_to_its_steps(_connection: Connection, _instance: Instance, _told: M
 class HostFacts:
     """What is known of hosts: whether the driver of one has what an operation needs, and whether the host is there.
 
+    ``needs_agent`` says whether passwords are set only in guests that have QEMU's agent inside.
+
     ``check_live_move`` raises Invalid where none can take a server that runs (``LiveMoves.check``). ``default_zone`` is
     that of hosts that are in no other.
     """
 
     is_able: Callable[[str, Operation], bool] = _every_host_is
     is_up: Callable[[str], bool] = _is_taken_for_up
+    needs_agent: Callable[[str], bool] = _reaches_every_guest
     check_live_move: Callable[[Connection, Instance, Mapping[str, Any]], None] = _is_left_to_its_steps
     default_zone: str = "nova"
 
@@ -197,8 +200,9 @@ class Preparation:
             raise Invalid("Cannot find image for rebuild")
         if image.status is not ImageStatus.ACTIVE:
             raise Invalid(f"Image {image.id} is not active.")
-        check_fit(image, instance)
-        changes = {**asked["changes"], "image_ref": image.id, "image_json": image_facts(image)}
+        wanted = find_bootable(self.images, image, (asked["project_id"], instance.project_id))
+        check_fit(wanted, instance)
+        changes = {**asked["changes"], **wanted.columns}
         if "key_name" in asked:
             changes |= {"key_name": asked["key_name"], "key_data": self._public_key(instance, asked["key_name"])}
         told = {"image_id": image.id, "former_image_id": instance.image_ref}
@@ -225,12 +229,17 @@ class Preparation:
             image = self._image(instance, asked)
             if image is None or image.status is not ImageStatus.ACTIVE:
                 raise Invalid(f"Requested rescue image '{wanted}' is not supported")
-            facts = json.loads(image_facts(image))
+            boots = find_bootable(self.images, image, (asked["project_id"], instance.project_id))
+            facts = json.loads(boots.facts_json)
         if not facts or facts["disk_format"] == "iso":
             raise Invalid(f"Requested rescue image '{wanted or instance.image_ref}' is not supported")
         return instance, {"image": facts}
 
     def _change_password(self, instance: Instance, asked: Mapping[str, Any]) -> Prepared:
+        """Conflict, in Nova's words, where the host reaches only guests with an agent, and its image has none."""
+        says = read_kept(instance.image.get("properties", {}))
+        if instance.host is not None and self._hosts.needs_agent(instance.host) and not says.has_agent:
+            raise Conflict("QEMU guest agent is not enabled")
         return instance, {"ticket": self._safe.put(asked["password"])}
 
     def _create_image(self, instance: Instance, asked: Mapping[str, Any]) -> Prepared:

@@ -7,11 +7,13 @@ from typing import Final
 from kilonova.domain.conditions import Condition, Status, Watch, service_conditions, turns
 from kilonova.domain.errors import StaleRecord
 from kilonova.domain.model import Clock, Instance, Instant
+from kilonova.domain.refusals import REASONS, Refusal
 from kilonova.domain.server_conditions import PLACED, TURNING, ServerFacts, server_conditions
 from kilonova.domain.states import VmState
 from kilonova.services.settings import ServiceSettings
 from kilonova.store import conditions, instances, ledger, looking
 from kilonova.store.database import Connection, Database
+from kilonova.store.decisions import KeptDecision
 from kilonova.store.failures import Contention
 from kilonova.store.instances import InstanceQuery
 
@@ -39,11 +41,7 @@ def facts_of_many(
     newest = looking.newest_decisions(connection, lost)
     services = looking.compute_services(connection, {server.host for server in servers if server.host})
     reachable = {host: service_conditions(service, watch, now=now) for host, service in services.items()}
-    refused = {
-        uuid: (decision.summary, decision.decided_at)
-        for uuid, decision in newest.items()
-        if decision.chosen_host is None
-    }
+    refused = {uuid: _refusal(decision) for uuid, decision in newest.items() if decision.chosen_host is None}
     return [
         ServerFacts(
             instance=server,
@@ -54,6 +52,14 @@ def facts_of_many(
         )
         for server in servers
     ]
+
+
+def _refusal(decision: KeptDecision) -> Refusal:
+    return Refusal(
+        summary=decision.summary,
+        decided_at=decision.decided_at,
+        filters=tuple({str(row["filter"]): None for row in decision.document["counts"]}),
+    )
 
 
 class Turning:
@@ -113,5 +119,5 @@ class Turning:
 def _is_amiss(condition: Condition) -> bool:
     """Whether somebody should hear of it: a server without room, or anything of the others that is so."""
     if condition.type == PLACED:
-        return condition.reason == looking.NO_CAPACITY
+        return condition.reason in REASONS
     return condition.status is Status.TRUE

@@ -7,19 +7,20 @@ else wrote the same server in the same moment, the request is judged again by th
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from kilonova.bus import CONDUCTOR, Bus, host_topic
 from kilonova.domain.changes import Change, Phase
-from kilonova.domain.errors import Conflict, Invalid, NotFound, NotSupported, StaleRecord
-from kilonova.domain.images import Image
+from kilonova.domain.errors import Conflict, Invalid, NotFound, NotSupported
 from kilonova.domain.model import Clock, Flavor, Instance, Request
 from kilonova.domain.operations import Operation, Runs, get_operation
 from kilonova.domain.quota import Limits, Usage, afford, check_growth, enforce
 from kilonova.domain.states import TaskState, VmState
 from kilonova.domain.transitions import accepted, finished, refusal
 from kilonova.services.at_once import AT_ONCE
+from kilonova.services.booting import Bootable, ImageFinder, find_bootable
 from kilonova.services.hints import check_hints
+from kilonova.services.latest import on_latest
 from kilonova.services.liveness import is_host_up
 from kilonova.services.orders import (
     Draft,
@@ -31,7 +32,7 @@ from kilonova.services.orders import (
     flavor_of,
     key_data_of,
 )
-from kilonova.services.preparing import ImageFinder, Preparation
+from kilonova.services.preparing import Preparation
 from kilonova.services.settings import QuotaSettings, ServiceSettings
 from kilonova.store import aggregates, changes, fleet, instances, ledger, moves, server_groups
 from kilonova.store.database import Database, Transaction
@@ -40,9 +41,6 @@ from kilonova.store.quotas import get_limits, lock_project
 
 __all__ = ["ImageFinder", "ServerOrder", "ServerUpdate", "Servers"]
 
-_T = TypeVar("_T")
-
-_ATTEMPTS: Final = 5
 _GONE: Final = frozenset({TaskState.DELETING, TaskState.SOFT_DELETING})
 
 
@@ -126,7 +124,7 @@ class Servers:
             self._preparation.follow(told)
             return done
 
-        return self._on_latest(instance, attempt)
+        return on_latest(self._database, instance, attempt)
 
     def delete(
         self, request: Request, instance: Instance, delete: Operation | None = None, *, may_override_lock: bool
@@ -152,7 +150,7 @@ class Servers:
                 self._accept(request, self._confirmed(request, current), operation, {})
             self._preparation.forget(current)
 
-        self._on_latest(instance, attempt)
+        on_latest(self._database, instance, attempt)
 
     def _confirmed(self, request: Request, instance: Instance) -> Instance:
         """Begin to confirm a resize before its server is deleted, so that nothing is left on the old host (§6.6.3)."""
@@ -174,19 +172,9 @@ class Servers:
             changed = current._replace(**wanted.of(current), updated_at=now)
             return self._save(Change(before=current, after=changed, request=request, occurred_at=now))
 
-        return self._on_latest(instance, attempt)
+        return on_latest(self._database, instance, attempt)
 
-    def _on_latest(self, instance: Instance, attempt: Callable[[Instance], _T]) -> _T:
-        """Attempt it on the instance as it was read, and again on what others made of it meanwhile."""
-        for _ in range(_ATTEMPTS):
-            try:
-                return attempt(instance)
-            except StaleRecord:
-                with self._database.read() as connection:
-                    instance = instances.get_instance(connection, instance.uuid)
-        raise Conflict(f"Instance {instance.uuid} changes too fast; try again.")
-
-    def _image(self, order: ServerOrder) -> Image:
+    def _image(self, order: ServerOrder) -> Bootable:
         if not order.image_id:
             raise Invalid("Missing imageRef attribute")
         image = self._preparation.images.find_image(order.image_id, project_id=order.project_id)
@@ -194,9 +182,9 @@ class Servers:
             raise Invalid(f"Image {order.image_id} could not be found.")
         if image.status != "active":
             raise Invalid(f"Image {order.image_id} is not active.")
-        return image
+        return find_bootable(self._preparation.images, image, (order.project_id,))
 
-    def _create(self, tx: Transaction, request: Request, order: ServerOrder, image: Image) -> Instance:
+    def _create(self, tx: Transaction, request: Request, order: ServerOrder, image: Bootable) -> Instance:
         lock_project(tx, order.project_id)
         zones = {self._settings.default_availability_zone, *aggregates.zones_by_host(tx.connection).values()}
         check_place(tx.connection, order, zones=zones)

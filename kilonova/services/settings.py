@@ -12,6 +12,7 @@ from kilonova.domain.filters import USUAL
 from kilonova.domain.options import option
 from kilonova.domain.quota import RESOURCES, UNLIMITED
 from kilonova.domain.weighers import MULTIPLIERS
+from kilonova.services.console_settings import RemoteConsoleSettings
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class ServiceSettings:
         "", "RabbitMQ, as in Nova: rabbit://user:password@host:5672/virtual_host. Empty for none."
     )
     control_exchange: str = option("nova", "Exchange that notifications are published to.")
+    web: str = option("", "Directory of noVNC; empty for where Debian's package, or `make up`, puts it.")
     network_label: str = option("private", "Name of the built-in network, as servers' addresses show it.")
     network_cidr: str = option("10.77.0.0/16", "IPv4 range of the built-in network.")
 
@@ -269,3 +271,4 @@ class PlaneSettings:
     stuck_after_seconds: float = 180.0
     feed: FeedSettings = field(default_factory=FeedSettings)
     statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
+    consoles: RemoteConsoleSettings = field(default_factory=RemoteConsoleSettings)

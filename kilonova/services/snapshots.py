@@ -111,16 +111,6 @@ class Snapshots:
                 self._images.discard(image.id, unfinished_only=False)
 
 
-def facts_of(image: Image) -> dict[str, object]:
-    """What a host must know of an image to boot it."""
-    return {
-        "id": image.id,
-        "disk_format": image.disk_format,
-        "size": image.size or 0,
-        "os_hash_value": image.os_hash_value,
-    }
-
-
 class _Lists(Protocol):
     def list_images(self, query: ImageQuery) -> Sequence[Image]: ...
 

@@ -93,7 +93,7 @@ class Unwinding:
         ended = self._advance.save(
             turn,
             turn.instance,
-            Phase.END,
+            Phase.RETRY,
             event=turn.step.event,
             fault=fault,
             notices=("update", "resize.error"),
