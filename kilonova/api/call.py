@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -45,6 +45,12 @@ class Links:
     def beside(self, service: str) -> str:
         """The address of another service of the cloud, such as ``image``."""
         return f"{self._neighbourhood}/{service}"
+
+    @property
+    def host(self) -> str:
+        """The name or address under which the API was asked, without a port; IPv6 in brackets."""
+        name = urlsplit(self._neighbourhood).hostname or "127.0.0.1"
+        return f"[{name}]" if ":" in name else name
 
     def to(self, path: str) -> str:
         """The address of a path below the API's root, such as ``servers/{id}``."""

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter_ns
 from typing import Final
+from urllib.parse import quote
 
 from kilonova.api.errors import refused
 from kilonova.api.http import (
@@ -27,6 +29,8 @@ from kilonova.api.outlet import flow
 from kilonova.domain.errors import KilonovaError
 
 _log: Final = logging.getLogger("kilonova.api")
+_SECRET: Final = re.compile(r"(?<=/os-console-auth-tokens/).+", re.DOTALL)
+"""What of a path opens something to whoever has it: it is not for the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +120,16 @@ def _note(scope: Scope, reply: Reply, request_id: str, micros: int) -> None:
     _log.info(
         "%s %s %d %dB %dus %s",
         scope["method"],
-        target_of(scope),
+        _logged_target(scope),
         reply.status,
         len(reply.body),
         micros,
         request_id,
         extra=facts,
     )
+
+
+def _logged_target(scope: Scope) -> str:
+    """The path as it came, without secrets, however they are spelt there."""
+    is_secret = _SECRET.search(scope["path"]) is not None
+    return quote(_SECRET.sub("*", scope["path"]), safe="/*") if is_secret else target_of(scope)

@@ -8,8 +8,10 @@ from kilonova.domain.images import Image
 from kilonova.domain.model import Instance, Instant, Request
 from kilonova.domain.operations import Operation
 from kilonova.identity.caller import Caller
+from kilonova.services.addresses import Addresses
 from kilonova.services.audience import Audience
 from kilonova.services.choosing import Chooser
+from kilonova.services.consoles import Consoles
 from kilonova.services.external import ExternalEvent
 from kilonova.services.feed import Feed
 from kilonova.services.gallery import Gallery
@@ -28,6 +30,12 @@ class Plane(Protocol):
     audience: Audience
     feed: Feed
     statistics: Statistics
+    consoles: Consoles
+
+    @property
+    def addresses(self) -> Addresses:
+        """Addresses of servers that come and go by themselves."""
+        ...
 
     @property
     def chooser(self) -> Chooser:

@@ -108,9 +108,8 @@ def starting(since: str, fields: Iterable[Field]) -> tuple[Field, ...]:
     return tuple(late for each in fields if (late := each.starting(since)) is not None)
 
 
-def raw(text: str) -> Raw:
-    """A JSON text that goes into the body as it is."""
-    return Raw(text)
+raw: Final = Raw
+"""Makes of a JSON text what goes into the body as it is."""
 
 
 def _missing(keys: list[str], among: list[str]) -> list[str]:

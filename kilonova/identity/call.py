@@ -1,29 +1,20 @@
 """One request to the identity service: its body bounded, its token resolved, its errors in Keystone's envelope."""
 
-import json
 import logging
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
-from uuid import uuid4
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from kilonova.domain.errors import (
-    Conflict,
-    Forbidden,
-    Invalid,
-    KilonovaError,
-    NotFound,
-    NotSupported,
-    TooLarge,
-    Unauthenticated,
-    Unavailable,
-)
+from kilonova.asgi.address import mount_of, own_address
+from kilonova.asgi.body import MOST_BODY_BYTES, decode_json, read_body
+from kilonova.asgi.refusal import framed as numbered
+from kilonova.asgi.refusal import pointed, status_of
+from kilonova.domain.errors import Forbidden, Invalid, KilonovaError, NotFound, Unauthenticated
 from kilonova.identity.accounts import Accounts
 from kilonova.identity.caller import Caller
 from kilonova.identity.catalog import Catalog
@@ -35,24 +26,10 @@ from kilonova.identity.records import IdentityRecords
 from kilonova.identity.signin import REFUSED
 from kilonova.identity.views import listing
 
-MOST_BODY_BYTES: Final = 114688
-"""oslo.middleware's ``max_request_body_size``, as everywhere in OpenStack."""
-
 _THREADS: Final = 8
 """Threads of its own: whoever floods the service with sign-ins does not take those of the other APIs."""
 
 _LOG: Final = logging.getLogger(__name__)
-_HOST: Final = re.compile(r"^[A-Za-z0-9._\-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
-_STATUS: Final[Mapping[type[KilonovaError], HTTPStatus]] = {
-    Invalid: HTTPStatus.BAD_REQUEST,
-    Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    Forbidden: HTTPStatus.FORBIDDEN,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Conflict: HTTPStatus.CONFLICT,
-    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    NotSupported: HTTPStatus.NOT_IMPLEMENTED,
-    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +67,7 @@ class Call:
 
     @property
     def _root(self) -> str:
-        return str(self.request.scope.get("root_path", ""))
+        return mount_of(self.request)
 
     @property
     def here(self) -> str:
@@ -153,15 +130,6 @@ def forbidden(action: str) -> Forbidden:
     return Forbidden(f"You are not authorized to perform the requested action: identity:{action}.")
 
 
-def own_address(request: Request) -> str:
-    """Scheme and host that the request was sent to; the socket's own address where the Host header is not one."""
-    host = request.headers.get("host", "")
-    if not _HOST.match(host):
-        server = request.scope.get("server") or ("localhost", None)
-        host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
-    return f"{request.url.scheme}://{host}"
-
-
 def endpoint(handler: Callable[[Call], Response], room: IdentityRoom) -> Callable[[Request], Awaitable[Response]]:
     """A handler as an ASGI endpoint: its body read and bounded, itself run in a thread, its errors told."""
 
@@ -186,12 +154,7 @@ def endpoint(handler: Callable[[Call], Response], room: IdentityRoom) -> Callabl
 
 def refusal(error: KilonovaError, here: str) -> Response:
     """An error as Keystone tells it; a 401 says where to sign in."""
-    statuses = (_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-    status = next(statuses, HTTPStatus.INTERNAL_SERVER_ERROR)
-    response = envelope(status, error.message)
-    if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = f'Keystone uri="{here}"'
-    return response
+    return pointed(envelope(status_of(error), error.message), identity=here)
 
 
 def envelope(status: HTTPStatus, message: str) -> Response:
@@ -203,38 +166,12 @@ def envelope(status: HTTPStatus, message: str) -> Response:
 def framed(response: Response) -> Response:
     """The response with the headers that all of them have."""
     response.headers["Vary"] = "X-Auth-Token"
-    response.headers["X-Openstack-Request-Id"] = f"req-{uuid4()}"
-    return response
+    return numbered(response)
 
 
 async def _read_body(request: Request) -> Any:
     if request.method in ("GET", "HEAD", "DELETE"):
         return None
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MOST_BODY_BYTES:
-            raise TooLarge(f"Request is too large: a body may have at most {MOST_BODY_BYTES} bytes.")
-    if not data:
-        return None
-    try:
-        body = json.loads(data)
-        _refuse_unstorable(body)
-    except (ValueError, RecursionError) as error:
-        raise Invalid("Malformed JSON in request body.") from error
-    return body
-
-
-def _refuse_unstorable(value: Any) -> None:
-    """ValueError for text that is no Unicode or has a NUL in it: JSON can spell both, databases keep neither."""
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise ValueError("NUL in a string")
-        value.encode()
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _refuse_unstorable(key)
-            _refuse_unstorable(item)
-    elif isinstance(value, list):
-        for item in value:
-            _refuse_unstorable(item)
+    text = f"Request is too large: a body may have at most {MOST_BODY_BYTES} bytes."
+    data = await read_body(request, refusal=text)
+    return decode_json(data, refusal="Malformed JSON in request body.") if data else None

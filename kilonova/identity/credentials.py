@@ -48,7 +48,7 @@ class ApplicationCredentials:
             raise Forbidden("An application credential is for a project: sign in on one to create it.")
         if wanted.get("access_rules"):
             raise NotSupported("Access rules are not offered here.")
-        secret = text_in(wanted, "secret") or secrets.token_urlsafe(_SECRET_BYTES)
+        secret = text_in(wanted, "secret") or secrets.token_hex(_SECRET_BYTES)
         credential = ApplicationCredential(
             id=uuid4().hex,
             user_id=caller.user_id,

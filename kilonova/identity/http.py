@@ -1,4 +1,4 @@
-"""Keystone v3 over HTTP: versions, tokens and the catalog; ``people`` has the accounts."""
+"""Keystone v3 over HTTP: versions, tokens and the catalog; ``nouns`` has the accounts."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -9,10 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
+from kilonova.asgi.app import mounted_app
 from kilonova.domain.errors import Forbidden, NotFound, NotSupported
-from kilonova.identity import people, roles
+from kilonova.identity import nouns, people, roles
 from kilonova.identity.accounts import Accounts
 from kilonova.identity.call import Call, IdentityRoom, endpoint, envelope, forbidden, framed
 from kilonova.identity.catalog import Catalog
@@ -38,20 +38,9 @@ def identity_app(identity: EmbeddedIdentity, *, catalog: Catalog, public_url: st
         catalog=catalog,
         public_url=public_url,
     )
-    table = (*_ROUTES, *people.ROUTES, *roles.ROUTES)
+    table = (*_ROUTES, *nouns.ROUTES, *people.ROUTES, *roles.ROUTES)
     routes = [Route(path, endpoint(handler, room), methods=[method]) for method, path, handler in table]
-    app = _Mounted(routes=routes, exception_handlers={HTTPException: _unrouted})
-    app.router.redirect_slashes = False
-    return app
-
-
-class _Mounted(Starlette):
-    """Answers at the bare address of its mount as at the one with a slash, rather than by a redirect."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == scope.get("root_path"):
-            scope = {**scope, "path": scope["path"] + "/"}
-        await super().__call__(scope, receive, send)
+    return mounted_app(routes, _unrouted)
 
 
 def _unrouted(_: Request, error: Exception) -> Response:

@@ -21,34 +21,6 @@ from kilonova.identity.views import (
 )
 
 
-def _roles(call: Call) -> Response:
-    call.admin("list_roles")
-    return call.listed("roles", [role_view(role, call.here) for role in call.room.records.list_roles()])
-
-
-def _role(call: Call) -> Response:
-    call.admin("get_role")
-    return JSONResponse({"role": role_view(call.room.accounts.get_role(call.path("id")), call.here)})
-
-
-def _create_role(call: Call) -> Response:
-    call.admin("create_role")
-    role = call.room.granting.create_role(call.section("role"))
-    return JSONResponse({"role": role_view(role, call.here)}, status_code=201)
-
-
-def _update_role(call: Call) -> Response:
-    call.admin("update_role")
-    role = call.room.granting.update_role(call.path("id"), call.section("role"))
-    return JSONResponse({"role": role_view(role, call.here)})
-
-
-def _delete_role(call: Call) -> Response:
-    call.admin("delete_role")
-    call.room.granting.delete_role(call.path("id"))
-    return Response(status_code=204)
-
-
 def _inferences(call: Call) -> Response:
     call.admin("list_role_inference_rules")
     roles = {role.id: role for role in call.room.records.list_roles()}
@@ -257,11 +229,6 @@ def _grant_routes() -> Iterator[tuple[str, str, Handler]]:
 
 
 ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
-    ("GET", "/v3/roles", _roles),
-    ("POST", "/v3/roles", _create_role),
-    ("GET", "/v3/roles/{id}", _role),
-    ("PATCH", "/v3/roles/{id}", _update_role),
-    ("DELETE", "/v3/roles/{id}", _delete_role),
     ("GET", "/v3/role_inferences", _inferences),
     ("GET", "/v3/roles/{id}/implies", _implied),
     ("GET", "/v3/roles/{id}/implies/{implied_id}", _check_implied),

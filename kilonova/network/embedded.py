@@ -5,7 +5,7 @@ number n has the n-th address of the range, and the range is large enough that t
 it went around. Whatever else is plugged in has a port of its own, which gets what is free.
 """
 
-from collections.abc import Collection
+from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
@@ -68,19 +68,16 @@ class FlatNetwork:
         first, last = self.pool
         return IPv4Address(first) <= wanted <= IPv4Address(last)
 
-    def free_address(self, port_id: str, taken: Collection[str]) -> str | None:
-        """An address for a port of this id that is not taken, the same each time as long as it is free; None if none.
+    def candidates(self, port_id: str) -> Iterator[str]:
+        """Every address that a port of this id could have, once each; the same ones first each time.
 
-        From the upper half of the range: numbers come there last.
+        Those come from the upper half of the range, to which numbers lead last.
         """
         usable = self._range.num_addresses - _RESERVED - 1
         half = usable // 2
         start = _number_of(port_id) % (usable - half)
         for step in range(usable):
-            address = str(self._range[_RESERVED + (half + start + step) % usable])
-            if address not in taken:
-                return address
-        return None
+            yield str(self._range[_RESERVED + (half + start + step) % usable])
 
     @staticmethod
     def port_mac(port_id: str, attempt: int) -> str:

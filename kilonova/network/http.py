@@ -1,13 +1,10 @@
 """Neutron v2.0 over HTTP, as far as clients need it to boot, to plug and to show servers: only ports are made."""
 
-import json
 import logging
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from uuid import uuid4
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
@@ -15,18 +12,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
+from kilonova.asgi.address import mount_of, own_address
+from kilonova.asgi.app import mounted_app
+from kilonova.asgi.body import decode_json, read_body
+from kilonova.asgi.refusal import framed, pointed, status_of
 from kilonova.domain.errors import (
-    Conflict,
-    Forbidden,
-    Invalid,
     KilonovaError,
     NotFound,
     NotSupported,
     TooLarge,
     Unauthenticated,
-    Unavailable,
 )
 from kilonova.network.embedded import FlatNetwork
 from kilonova.network.question import answered, only
@@ -38,20 +34,16 @@ from kilonova.network.wishes import body_of, check_names
 _THREADS: Final = 8
 """Threads of its own: many who ask for ports do not take those of the other APIs."""
 
-_MOST_BYTES: Final = 64 * 1024
-"""Of a body: a port has a few lines."""
-
 _LOG: Final = logging.getLogger(__name__)
-_HOST: Final = re.compile(r"^[A-Za-z0-9._\-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$")
-_STATUS: Final[Mapping[type[KilonovaError], tuple[HTTPStatus, str]]] = {
-    Invalid: (HTTPStatus.BAD_REQUEST, "InvalidInput"),
-    Unauthenticated: (HTTPStatus.UNAUTHORIZED, "HTTPUnauthorized"),
-    Forbidden: (HTTPStatus.FORBIDDEN, "PolicyNotAuthorized"),
-    NotFound: (HTTPStatus.NOT_FOUND, "HTTPNotFound"),
-    Conflict: (HTTPStatus.CONFLICT, "Conflict"),
-    NotSupported: (HTTPStatus.NOT_IMPLEMENTED, "NotSupported"),
-    TooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestTooLarge"),
-    Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+_KIND: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.BAD_REQUEST: "InvalidInput",
+    HTTPStatus.UNAUTHORIZED: "HTTPUnauthorized",
+    HTTPStatus.FORBIDDEN: "PolicyNotAuthorized",
+    HTTPStatus.NOT_FOUND: "HTTPNotFound",
+    HTTPStatus.CONFLICT: "Conflict",
+    HTTPStatus.NOT_IMPLEMENTED: "NotSupported",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "RequestTooLarge",
+    HTTPStatus.SERVICE_UNAVAILABLE: "ServiceUnavailable",
 }
 
 
@@ -62,8 +54,7 @@ class _Call:
     request: Request
     stand_in: StandIn
     viewer: Viewer
-    body: bytes | None
-    """None where it is too large."""
+    body: bytes
 
     @property
     def collection(self) -> str:
@@ -75,13 +66,9 @@ class _Call:
 
     @property
     def port(self) -> Mapping[str, Any]:
-        """The port in the body. Invalid, and TooLarge."""
-        if self.body is None:
-            raise TooLarge("Request is too large.")
-        try:
-            return body_of(json.loads(self.body))
-        except (ValueError, RecursionError) as error:
-            raise Invalid("The server could not comply with the request since it is malformed.") from error
+        """The port in the body. Invalid."""
+        text = "The server could not comply with the request since it is malformed."
+        return body_of(decode_json(self.body, refusal=text))
 
     @property
     def query(self) -> list[tuple[str, str]]:
@@ -99,57 +86,37 @@ def network_app(
 
     def endpoint(reply: _Reply) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
-            read = await _body(request)
+            try:
+                read = await read_body(request, refusal="Request is too large.")
+            except TooLarge as error:
+                return framed(_refusal(error, request))
             return await to_thread.run_sync(_answer, reply, request, read, stand_in, identity, limiter=threads)
 
         return respond
 
     routes = [Route(path, _versions, methods=["GET"]) for path in ("/", "/v2.0", "/v2.0/")]
     routes += [Route(path, endpoint(reply), methods=methods) for methods, path, reply in _ROUTES]
-    app = _Mounted(routes=routes, exception_handlers={HTTPException: _unrouted})
-    app.router.redirect_slashes = False
-    return app
+    return mounted_app(routes, _unrouted)
 
 
-class _Mounted(Starlette):
-    """Answers at the bare address of its mount as at the one with a slash, rather than by a redirect."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == scope.get("root_path"):
-            scope = {**scope, "path": scope["path"] + "/"}
-        await super().__call__(scope, receive, send)
-
-
-async def _body(request: Request) -> bytes | None:
-    """What was sent with a request, None where that is too much."""
-    found = b""
-    async for part in request.stream():
-        found += part
-        if len(found) > _MOST_BYTES:
-            return None
-    return found
-
-
-def _answer(
-    reply: _Reply, request: Request, body: bytes | None, stand_in: StandIn, identity: Authenticates
-) -> Response:
+def _answer(reply: _Reply, request: Request, body: bytes, stand_in: StandIn, identity: Authenticates) -> Response:
     try:
         token = request.headers.get("x-auth-token")
         if not token:
             raise Unauthenticated("Authentication required")
         viewer = identity.authenticate(token)
         call = _Call(request=request, stand_in=stand_in, viewer=viewer, body=body)
-        return _framed(reply(call))
+        return framed(reply(call))
     except KilonovaError as error:
-        return _framed(_refusal(error, request))
+        return framed(_refusal(error, request))
     except Exception:  # noqa: BLE001  the last door: told to the log, and to the client without details
         _LOG.exception("a network request failed", extra={"path": request.url.path})
         text = "Request Failed: internal server error while processing your request."
-        return _framed(_envelope(HTTPStatus.INTERNAL_SERVER_ERROR, "HTTPInternalServerError", text))
+        return framed(_envelope(HTTPStatus.INTERNAL_SERVER_ERROR, "HTTPInternalServerError", text))
 
 
 async def _versions(request: Request) -> Response:
-    return _framed(JSONResponse(versions_view(_here(request))))
+    return framed(JSONResponse(versions_view(own_address(request) + mount_of(request))))
 
 
 def _list(call: _Call) -> Response:
@@ -215,37 +182,19 @@ def _unrouted(request: Request, error: Exception) -> Response:
     del request
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
     text = "The resource could not be found." if status == HTTPStatus.NOT_FOUND else status.phrase
-    return _framed(_envelope(status, "HTTPNotFound" if status == HTTPStatus.NOT_FOUND else "HTTPError", text))
+    return framed(_envelope(status, "HTTPNotFound" if status == HTTPStatus.NOT_FOUND else "HTTPError", text))
 
 
 def _refusal(error: KilonovaError, request: Request) -> Response:
-    kinds = (_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-    status, name = next(kinds, (HTTPStatus.INTERNAL_SERVER_ERROR, "HTTPInternalServerError"))
-    response = _envelope(status, name, error.message)
-    if status == HTTPStatus.UNAUTHORIZED:
-        identity = _here(request).removesuffix("/network") + "/identity"
-        response.headers["WWW-Authenticate"] = f'Keystone uri="{identity}"'
-    return response
+    status = status_of(error)
+    response = _envelope(status, _KIND.get(status, "HTTPInternalServerError"), error.message)
+    return pointed(response, identity=own_address(request) + mount_of(request).removesuffix("/network") + "/identity")
 
 
 def _envelope(status: HTTPStatus, kind: str, message: str) -> Response:
     """Neutron's form of an error."""
     body: dict[str, Any] = {"NeutronError": {"type": kind, "message": message, "detail": ""}}
     return JSONResponse(body, status_code=status)
-
-
-def _framed(response: Response) -> Response:
-    response.headers["X-Openstack-Request-Id"] = f"req-{uuid4()}"
-    return response
-
-
-def _here(request: Request) -> str:
-    """The URL of the network service itself, by which the client asked; no forwarding header has a say in it."""
-    host = request.headers.get("host", "")
-    if not _HOST.match(host):
-        server = request.scope.get("server") or ("localhost", None)
-        host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
-    return f"{request.url.scheme}://{host}" + str(request.scope.get("root_path", ""))
 
 
 _ROUTES: Final[tuple[tuple[list[str], str, _Reply], ...]] = (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kilonova.domain.plugs import PluggedServer
-from kilonova.domain.ports import Port
+from kilonova.domain.ports import Port, addresses_of
 from kilonova.network.embedded import FlatNetwork, stable_id
 from kilonova.wire.times import zulu
 
@@ -118,7 +118,7 @@ def _following(server: PluggedServer, port_id: str, nic: Mapping[str, Any]) -> P
         name="",
         description="",
         mac=nic["mac"],
-        address=nic["address"],
+        addresses=addresses_of(nic),
         device_id=server.uuid,
         is_kept=False,
         created_at=server.created_at,
@@ -144,7 +144,7 @@ def _port_view(port: Port, network: FlatNetwork) -> dict[str, Any]:
         **_owned(port.project_id),
         "network_id": network.id,
         "mac_address": port.mac,
-        "fixed_ips": [{"subnet_id": network.subnet_id, "ip_address": port.address}],
+        "fixed_ips": [{"subnet_id": network.subnet_id, "ip_address": address} for address in port.addresses],
         "admin_state_up": True,
         "binding:vnic_type": "normal",
         "binding:vif_details": {},

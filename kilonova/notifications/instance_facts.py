@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from kilonova.domain.journal import JournalRow
 from kilonova.domain.model import Instant
+from kilonova.domain.ports import addresses_of
 from kilonova.notifications.documents import parsed
 
 _TOLD_NOT_IN_UPDATES: Final = frozenset({"generation", "updated_at"})
@@ -67,10 +68,10 @@ class Server:
 
     @cached_property
     def nics(self) -> list[dict[str, Any]]:
-        """Where it is plugged in; none before it has addresses, and not what its host is still to plug in."""
-        nics = parsed(self.columns.get("nics_json") or "[]")
-        settled = [nic for nic in nics if nic.get("address") and not nic.get("is_coming")]
-        return settled if parsed(self["addresses_json"]) else []
+        """Where it is plugged in, once for each address; not what its host is still to plug in, or it shows not yet."""
+        nics = parsed(self.columns.get("nics_json") or "[]") if parsed(self["addresses_json"]) else []
+        there = [nic for nic in nics if not nic.get("is_coming")]
+        return [{**nic, "address": address} for nic in there for address in addresses_of(nic)]
 
     @cached_property
     def changed(self) -> frozenset[str]:

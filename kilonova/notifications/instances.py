@@ -16,7 +16,7 @@ from kilonova.notifications.options import NotificationOptions
 _INFO, _ERROR = Priority.INFO, Priority.ERROR
 _TAGS: Final = "tags_json"
 _VM_STATE, _TASK_STATE = "vm_state", "task_state"
-_FROM_AGENTS: Final = frozenset({Phase.START, Phase.STEP, Phase.END, Phase.ERROR})
+_FROM_AGENTS: Final = frozenset(set(Phase) - {Phase.ACCEPTED})
 
 
 def tell_instance(row: JournalRow, options: NotificationOptions) -> Iterator[Telling]:
@@ -107,12 +107,11 @@ class _Teller:
             event = f"compute.instance.{notice.legacy}{suffix}"
             publisher = f"{notice.service}.{host}"
             old = Draft(event, publisher, lambda: self._legacy_payload(notice, occasion), priority)
-        new = Draft(
-            f"instance.{occasion.name}{suffix}",
-            f"{self._binary(notice, occasion)}:{self._versioned_host(occasion, host)}",
-            lambda: self._versioned_payload(notice, occasion),
-            priority,
-        )
+        new = None
+        if notice.payload is not None:
+            event = f"instance.{occasion.name}{suffix}"
+            publisher = f"{self._binary(notice, occasion)}:{self._versioned_host(occasion, host)}"
+            new = Draft(event, publisher, lambda: self._versioned_payload(notice, occasion), priority)
         return Telling(old, new)
 
     def _binary(self, notice: Notice, occasion: Occasion) -> str:
@@ -137,7 +136,7 @@ class _Teller:
         if notice.has_volumes:
             data["block_devices"] = []
         data["fault"] = versioned.exception_of(self._server) if occasion.phase == "error" else None
-        extras = versioned.EXTRAS.get(notice.payload)
+        extras = versioned.EXTRAS.get(notice.payload or "")
         return versioned.thing(f"Instance{notice.payload}", data | (extras(self._server) if extras else {}))
 
     def _scheduled(self, phase: str) -> Telling:

@@ -1,4 +1,4 @@
-"""Payloads of aggregates, key pairs, flavors, server groups and services, in both formats."""
+"""Payloads of aggregates, key pairs, flavors, server groups, services and their hypervisors, in both formats."""
 
 import json
 from collections.abc import Mapping
@@ -29,6 +29,13 @@ def aggregate(snapshot: Mapping[str, Any], *, is_unborn: bool = False) -> Payloa
             "metadata": snapshot["metadata"],
         },
     )
+
+
+def aggregate_cache(snapshot: Mapping[str, Any], facts: Mapping[str, Any]) -> Payload:
+    """What became of the images on one of an aggregate's hosts, the ``index``-th of ``total``."""
+    told = ("host", "images_cached", "images_failed", "index", "total")
+    identity = {name: snapshot[name] for name in ("id", "uuid", "name")}
+    return thing("AggregateCachePayload", {**identity, **{name: facts[name] for name in told}})
 
 
 def legacy_aggregate(operation: str, phase: str, row: JournalRow, facts: Mapping[str, Any]) -> Payload:
@@ -142,3 +149,17 @@ def service(snapshot: Mapping[str, Any]) -> Payload:
             "uuid": snapshot["uuid"],
         },
     )
+
+
+def libvirt_error(snapshot: Mapping[str, Any], facts: Mapping[str, Any]) -> Payload:
+    """Why a host's libvirt does not answer. Agents tell that in a sentence, without the lines of code behind it."""
+    reason = {
+        "module_name": "kilonova.drivers.libvirt",
+        "function_name": "probe",
+        "exception": "HypervisorUnavailable",
+        "exception_message": snapshot["message"],
+        "traceback": "",
+    }
+    # A host whose libvirt never answered has no address yet, which in Nova cannot be null.
+    ip = facts["host_ip"] or "0.0.0.0"  # noqa: S104 - nothing is bound to it
+    return thing("LibvirtErrorPayload", {"ip": ip, "reason": thing("ExceptionPayload", reason)})

@@ -1,4 +1,6 @@
-"""What is told of all but servers: aggregates, key pairs, flavors, server groups and services (contract §10.4.2, §2.3).
+"""What is told of all but servers: aggregates, key pairs, flavors, server groups, services, and libvirt that is gone.
+
+Sources: contract §2.3, §10.4.2 and §10.6.1.
 
 Nova tells most of them twice, before and after it is done. A row of the journal is a change that was made, so both are
 made from it, one after the other; what was refused is told nowhere.
@@ -8,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
+from kilonova.domain.changes import Phase
+from kilonova.domain.conditions import HYPERVISOR_ANSWERS, Status
 from kilonova.domain.journal import JournalRow
 from kilonova.notifications import noun_payloads as payloads
-from kilonova.notifications.message import Draft, Payload, Telling
+from kilonova.notifications.message import Draft, Payload, Priority, Telling
 from kilonova.notifications.options import NotificationOptions
 
 _AGGREGATE_EVENTS: Final[Mapping[str, str]] = {
@@ -28,6 +32,9 @@ _SERVICE_CHANGES: Final = frozenset({"create", "update", "delete"})
 def tell_aggregate(row: JournalRow, options: NotificationOptions) -> Iterator[Telling]:
     """``aggregate.*``, its start with the aggregate as it was before."""
     operation = str(row.operation)
+    if operation == "cache_images":
+        yield Telling(None, _caching(row, options))  # legacy has no words for it
+        return
     name = _AGGREGATE_EVENTS.get(operation)
     if name is None:
         return
@@ -48,6 +55,15 @@ def tell_aggregate(row: JournalRow, options: NotificationOptions) -> Iterator[Te
                 partial(payloads.aggregate, aggregate, is_unborn=is_unborn),
             ),
         )
+
+
+def _caching(row: JournalRow, options: NotificationOptions) -> Draft:
+    """Images that an aggregate's hosts fetch: its begin, what became of it on each host, its end."""
+    if row.phase is Phase.STEP:
+        payload = partial(payloads.aggregate_cache, row.snapshot, row.facts)
+        return Draft("aggregate.cache_images.progress", f"nova-conductor:{options.host}", payload)
+    payload = partial(payloads.aggregate, row.snapshot)
+    return Draft(f"aggregate.cache_images.{row.phase}", f"nova-api:{options.host}", payload)
 
 
 def tell_keypair(row: JournalRow, options: NotificationOptions) -> Iterator[Telling]:
@@ -106,6 +122,15 @@ def tell_service(row: JournalRow, _options: NotificationOptions) -> Iterator[Tel
     yield Telling(None, Draft(f"service.{row.operation}", publisher, partial(payloads.service, snapshot)))
 
 
+def tell_condition(row: JournalRow, _options: NotificationOptions) -> Iterator[Telling]:
+    """``libvirt.connect.error``, once for each time that a host's libvirt is gone; no other condition has a name."""
+    snapshot = row.snapshot
+    is_gone = snapshot["type"] == HYPERVISOR_ANSWERS and snapshot["status"] == Status.FALSE
+    if is_gone and row.facts.get("driver") == "libvirt":
+        publisher, payload = f"nova-compute:{row.facts['host']}", partial(payloads.libvirt_error, snapshot, row.facts)
+        yield Telling(None, Draft("libvirt.connect.error", publisher, payload, Priority.ERROR))
+
+
 def _copied(payload: Mapping[str, Any]) -> Payload:
     return dict(payload)
 
@@ -116,5 +141,6 @@ TELLERS: Final[Mapping[str, Callable[[JournalRow, NotificationOptions], Iterator
     "flavor": tell_flavor,
     "server_group": tell_server_group,
     "service": tell_service,
+    "condition": tell_condition,
 }
 """Who tells the rows of a kind."""

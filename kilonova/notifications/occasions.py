@@ -39,13 +39,13 @@ class Notice(NamedTuple):
     """What a notice is called and carries.
 
     ``legacy`` is the name between ``compute.instance.`` and the phase, None where legacy has nothing. ``payload`` is
-    the versioned object after ``Instance``; ``addresses`` the phases whose legacy payload has ``fixed_ips``;
-    ``has_error`` whether there is a phase ``error``; ``has_volumes`` whether the block devices are always told;
-    ``service`` who speaks in legacy, ``binary`` in versioned.
+    the versioned object after ``Instance``, None where versioned has nothing; ``addresses`` the phases whose legacy
+    payload has ``fixed_ips``; ``has_error`` whether there is a phase ``error``; ``has_volumes`` whether the block
+    devices are always told; ``service`` who speaks in legacy, ``binary`` in versioned.
     """
 
     legacy: str | None
-    payload: str = "ActionPayload"
+    payload: str | None = "ActionPayload"
     addresses: tuple[str, ...] = ()
     has_error: bool = False
     has_volumes: bool = False
@@ -95,6 +95,8 @@ NOTICES: Final[Mapping[str, Notice]] = {
     "unlock": Notice(None, binary="nova-api"),
     "interface_attach": Notice(None, has_error=True),
     "interface_detach": Notice(None),
+    "create_ip": Notice("create_ip", None, addresses=_BOTH),
+    "delete_ip": Notice("delete_ip", None, addresses=_BOTH),
 }
 """Every notice of a server that is not an update and not ``exists``, by its versioned name."""
 
@@ -197,6 +199,8 @@ def _plan(row: JournalRow, event: str | None, host: str | None) -> _Plan:
         return _PLACED if _is_placing(row) else _UPDATE
     if row.phase is Phase.ACCEPTED:
         return ("update", "evacuate") if operation.notifies == "evacuate" else _UPDATE
+    if row.phase is Phase.RETRY:
+        return _LOST_BUILD if event == _BUILD else _UPDATE
     special = _special(row, operation, event, host)
     if special is not None:
         return special
@@ -219,7 +223,7 @@ def _special_end(row: JournalRow, operation: Operation, event: str | None, host:
     if operation.name in ("lock", "unlock"):
         return ("update", operation.notifies)
     if event == _BUILD and not parsed(row.facts_json).get("closes_action", True):
-        return _LOST_BUILD
+        return _LOST_BUILD  # written before there was a phase for it
     if operation.name == "evacuate" and event == "rebuild_server":
         return (*_PLACED, "rebuild_scheduled")
     if operation.becomes is VmState.DELETED and host is None:

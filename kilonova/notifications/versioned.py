@@ -18,6 +18,7 @@ from kilonova.notifications.options import NotificationOptions
 from kilonova.wire.times import zulu
 
 VERSIONS: Final[Mapping[str, str]] = {
+    "AggregateCachePayload": "1.0",
     "AggregatePayload": "1.1",
     "AuditPeriodPayload": "1.0",
     "ComputeTaskPayload": "1.0",
@@ -37,6 +38,7 @@ VERSIONS: Final[Mapping[str, str]] = {
     "InstanceUpdatePayload": "2.1",
     "IpPayload": "1.0",
     "KeypairPayload": "1.0",
+    "LibvirtErrorPayload": "1.0",
     "RequestSpecPayload": "1.1",
     "ServerGroupPayload": "1.1",
     "ServiceStatusPayload": "1.1",
@@ -204,9 +206,13 @@ def _create_extras(server: Server) -> Payload:
     return {
         "keypairs": [_keypair(server)] if server["key_name"] and server.get("key_data") else [],
         "tags": server.tags,
-        "trusted_image_certificates": None,
+        **_certificates(server),
         "instance_name": f"instance-{server['id']:08x}",
     }
+
+
+def _certificates(server: Server) -> Payload:
+    return {"trusted_image_certificates": parsed(server.get("trusted_certs_json") or "null")}
 
 
 def _keypair(server: Server) -> Payload:
@@ -261,7 +267,7 @@ def _snapshot_extras(server: Server) -> Payload:
 
 EXTRAS: Final[Mapping[str, Callable[[Server], Payload]]] = {
     "CreatePayload": _create_extras,
-    "ActionRebuildPayload": lambda _server: {"trusted_image_certificates": None},
+    "ActionRebuildPayload": _certificates,
     "ActionRescuePayload": _rescue_extras,
     "ActionResizePrepPayload": _resize_prep_extras,
     "ActionSnapshotPayload": _snapshot_extras,

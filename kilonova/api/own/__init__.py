@@ -10,6 +10,7 @@ from kilonova.api.own import (
     events,
     faults,
     fleet,
+    host_history,
     operations,
     past,
     sinks,
@@ -17,5 +18,19 @@ from kilonova.api.own import (
     usage,
 )
 
-_EACH: Final = (conditions, decisions, operations, events, past, sinks, faults, usage, audits, counts, fleet, stats)
+_EACH: Final = (
+    conditions,
+    decisions,
+    operations,
+    events,
+    past,
+    sinks,
+    faults,
+    usage,
+    audits,
+    counts,
+    fleet,
+    host_history,
+    stats,
+)
 ROUTES: Final = tuple(row for each in _EACH for row in each.ROUTES)

@@ -35,12 +35,13 @@ class Selection:
     sees_all: bool
     project_id: str | None = None
     server: str | None = None
+    request_id: str | None = None
     topics: tuple[Topic, ...] = ()
 
     @property
     def among(self) -> Among:
         """The same, for the store."""
-        found = Among(project_id=self.project_id, key=self.server, topics=self.topics)
+        found = Among(project_id=self.project_id, key=self.server, request_id=self.request_id, topics=self.topics)
         if not self.sees_all:
             found["kinds"] = ("instance", *_OF_OTHERS)
         return found

@@ -20,8 +20,9 @@ _FORMS: Final[dict[str, type[Form]]] = {"text/event-stream": ServerSent, "applic
 def list_events(call: Call) -> dict[str, Any] | Reply:
     """``GET /state/v1/events``: the journal beyond ``after``; ``next`` is where to go on from.
 
-    ``topic`` (a kind, ``kind.operation`` or ``kind.operation.phase``; may be repeated), ``server`` and ``project``
-    narrow it. As JSON it is one page of up to ``limit``, for which a ``wait`` in seconds waits if there is nothing yet.
+    ``topic`` (a kind, ``kind.operation`` or ``kind.operation.phase``; may be repeated), ``server``, ``request`` (by its
+    id) and ``project`` narrow it. As JSON it is one page of up to ``limit``, for which a ``wait`` in seconds waits if
+    there is nothing yet.
     With ``Accept: application/x-ndjson`` or ``text/event-stream`` it goes on, until ``limit`` events were sent or
     nothing came for ``wait`` seconds, and is taken up where ``Last-Event-ID`` says.
     """
@@ -66,6 +67,7 @@ def _selection(call: Call) -> Selection:
         sees_all=sees_all,
         project_id=wanted if sees_all else own,
         server=call.first("server"),
+        request_id=call.first("request"),
         topics=tuple(_topic(text) for text in call.query.get("topic", ())[:_MOST_TOPICS]),
     )
 
@@ -109,6 +111,7 @@ ROUTES: Final = (
             param("wait", NON_NEGATIVE),
             param("topic"),
             param("server"),
+            param("request"),
             param("project"),
             strict="2.1",
         ),

@@ -19,14 +19,15 @@ _MOST: Final = 1000
 def list_faults(call: Call) -> dict[str, Any]:
     """``GET /state/v1/faults?group_by=code``: causes with their counts; without ``group_by`` the faults, newest first.
 
-    Who is no administrator sees those of their own project's servers, without hosts and details.
+    What failed on one host and was tried on another is among them, as an ``attempt``. Who is no administrator sees
+    those of their own project's servers, without hosts, details and attempts.
     """
     project_id = None if call.sees_all else call.caller.project_id or ""
     group_by, since = call.first("group_by"), call.first("since")
     with call.plane.database.read() as connection:
         if group_by == "code":
             start = Instant(parse_iso(since)) if since else None
-            groups = faults.group_faults(connection, project_id=project_id, since=start)
+            groups = faults.group_faults(connection, project_id=project_id, since=start, attempts=call.sees_all)
             return {"faults": [_group(group, is_admin=call.sees_all) for group in groups]}
         if group_by is not None:
             raise Invalid(f"Faults are grouped by code, not by {group_by!r}.")
@@ -35,6 +36,7 @@ def list_faults(call: Call) -> dict[str, Any]:
             project_id=project_id,
             instance_uuid=call.first("server"),
             cause=call.first("code"),
+            attempts=call.sees_all,
             limit=min(int(call.first("limit") or _MOST), _MOST),
         )
     return {"faults": [_fault(row, is_admin=call.sees_all) for row in found]}
@@ -60,13 +62,13 @@ def _fault(row: FaultRow, *, is_admin: bool) -> dict[str, Any]:
         "message": fault.message,
         "created_at": zulu_micros(fault.created_at),
     }
-    return {**shown, "host": fault.host, "details": fault.details} if is_admin else shown
+    return {**shown, "host": fault.host, "details": fault.details, "attempt": row.is_attempt} if is_admin else shown
 
 
 def _cause(code: str, *, is_admin: bool) -> dict[str, Any]:
     cause = find_cause(code) or FaultCause.INTERNAL
     shown = {"code": code, "title": cause.title, "next_step": cause.remedy}
-    return {**shown, "operator": cause.operator} if is_admin else shown
+    return {**shown, "operator": cause.operator, "of_host": cause.is_of_host} if is_admin else shown
 
 
 ROUTES: Final = (

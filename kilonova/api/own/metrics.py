@@ -123,6 +123,8 @@ class Metrics:
         made = [Sample(number, {"outcome": outcome}) for outcome, number in tallies.decisions.copy().items()]
         yield Family("kilonova_placement_decisions_total", "counter", "Attempts to find a host, by outcome.", made)
         yield from _open_work(connection, self._plane)
+        consoles = [Sample(number, {"kind": kind}) for kind, number in self._plane.consoles.count_open().items()]
+        yield Family("kilonova_consoles_open", "gauge", "Remote consoles that are open.", consoles)
 
     def _journal(self, connection: Connection) -> Iterator[Family]:
         now, oldest, extent = self._plane.now(), gauges.oldest_pending_at(connection), journal.extent(connection)

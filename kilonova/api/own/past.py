@@ -59,7 +59,8 @@ def show_server(call: Call) -> dict[str, Any]:
 def show_difference(call: Call) -> dict[str, Any]:
     """``GET /state/v1/diff?from=&to=``: the servers that came, went or changed between two points, by id.
 
-    A changed one has ``before`` and ``after`` of each field that differs; ``to`` is now unless it is given.
+    A changed one has ``before`` and ``after`` of each field that differs; ``at`` is when the latest of it happened, and
+    ``name`` what the server was called then. ``to`` is now unless it is given.
     """
     limit, marker = _page(call)
     with call.plane.database.read() as connection:
@@ -162,7 +163,7 @@ def _shown(name: str, value: Any) -> tuple[str, Any]:
 
 def _difference(call: Call, uuid: str, before: JournalRow | None, after: JournalRow | None) -> dict[str, Any] | None:
     was_there, is_there = (row is not None and not _is_gone(row) for row in (before, after))
-    if not was_there and not is_there:
+    if after is None or not (was_there or is_there):
         return None
     old, new = (_record(call, row) if row else {} for row in (before, after))
     fields = {
@@ -173,8 +174,14 @@ def _difference(call: Call, uuid: str, before: JournalRow | None, after: Journal
     if was_there and is_there and not fields:
         return None
     change = "changed" if was_there and is_there else "created" if is_there else "deleted"
-    shown = {"id": uuid, "change": change, "fields": fields if change == "changed" else {}}
-    return {**shown, "server": _server(call, after)} if after and is_there else shown
+    shown = {
+        "id": uuid,
+        "name": after.snapshot["display_name"],
+        "change": change,
+        "at": moment(after.occurred_at),
+        "fields": fields if change == "changed" else {},
+    }
+    return {**shown, "server": _server(call, after)} if is_there else shown
 
 
 _POINT: Final = param("as_of")

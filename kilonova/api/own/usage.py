@@ -7,13 +7,14 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from kilonova.api.call import Call, Text
+from kilonova.api.own.parts import instant_asked
 from kilonova.api.routes import Target, route
 from kilonova.api.schemas.types import param, query
 from kilonova.domain.errors import Forbidden, Invalid
 from kilonova.domain.exact_usage import DAY, GROUPS, Amount, Difference, ExactUsage
 from kilonova.domain.model import Instant
 from kilonova.domain.usage import Window
-from kilonova.store import books, exact_usage
+from kilonova.store import discrepancies, exact_usage
 from kilonova.wire.times import parse_iso, zulu_micros
 
 _SHOW: Final = "kilonova:usage:show"
@@ -53,7 +54,7 @@ def show_difference(call: Call) -> dict[str, Any]:
 def show_books(call: Call) -> dict[str, Any]:
     """``GET /state/v1/books``: every check of what is counted twice, and how often it failed."""
     with call.plane.database.read() as connection:
-        found = books.list_discrepancies(connection)
+        found = discrepancies.list_discrepancies(connection)
     return {"drift": sum(each.count for each in found), "checks": [asdict(each) for each in found]}
 
 
@@ -78,7 +79,7 @@ def _groups(call: Call) -> tuple[str, ...]:
 
 def _window(call: Call) -> Window:
     now = call.plane.now()
-    start, end = _moment(call, "start"), _moment(call, "end")
+    start, end = instant_asked(call, "start"), instant_asked(call, "end")
     stop = now if end is None else min(end, now)
     begin = _month_of(now) if start is None else start
     if begin >= stop:
@@ -88,16 +89,6 @@ def _window(call: Call) -> Window:
 
 def _month_of(now: Instant) -> Instant:
     return Instant(parse_iso(zulu_micros(now)[:7] + "-01"))
-
-
-def _moment(call: Call, name: str) -> Instant | None:
-    text = call.first(name)
-    if not text:
-        return None
-    try:
-        return Instant(parse_iso(text))
-    except ValueError as error:
-        raise Invalid(f"{name} is {text!r}; it must be a date or a time in ISO 8601, such as 2026-11-01.") from error
 
 
 def _row(usage: ExactUsage) -> dict[str, Any]:

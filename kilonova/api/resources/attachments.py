@@ -73,10 +73,16 @@ def change_address(call: Call) -> None:
     raise NotFound("floating IP not found")
 
 
-def change_fixed_address(call: Call) -> None:
-    """``addFixedIp``, ``removeFixedIp``: an interface has the one address that the network gave it."""
-    del call
-    raise NotSupported("Kilonova gives every interface its address; nobody adds or removes one.")
+def add_fixed_address(call: Call) -> None:
+    """``addFixedIp``: another address for the server's first interface in the network."""
+    network = str(call.body["addFixedIp"]["networkId"])
+    call.plane.addresses.add(call.request, call.server, network, may_override_lock=call.is_admin)
+
+
+def remove_fixed_address(call: Call) -> None:
+    """``removeFixedIp``: the interface stays, also without any address."""
+    address = call.body["removeFixedIp"]["address"]
+    call.plane.addresses.remove(call.request, call.server, address, may_override_lock=call.is_admin)
 
 
 def add_group(call: Call) -> None:
@@ -130,10 +136,10 @@ def _not_attached(volume: Any) -> NotFound:
 
 def _actions() -> tuple[Route, ...]:
     rows: tuple[tuple[str, Callable[[Call], None], str, str | None, Versioned[Schema | None]], ...] = (
-        ("addFixedIp", change_fixed_address, "os-multinic:add", _ADDRESSES_UNTIL, schemas.by_network("addFixedIp")),
+        ("addFixedIp", add_fixed_address, "os-multinic:add", _ADDRESSES_UNTIL, schemas.by_network("addFixedIp")),
         (
             "removeFixedIp",
-            change_fixed_address,
+            remove_fixed_address,
             "os-multinic:remove",
             _ADDRESSES_UNTIL,
             schemas.by_address("removeFixedIp"),

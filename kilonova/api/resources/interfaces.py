@@ -12,6 +12,7 @@ from kilonova.api.shape import Shape, field
 from kilonova.domain.errors import Invalid, NotFound
 from kilonova.domain.model import Instance
 from kilonova.domain.operations import get_operation
+from kilonova.domain.ports import addresses_of
 from kilonova.domain.states import VmState
 from kilonova.domain.transitions import refusal
 from kilonova.network.embedded import FlatNetwork
@@ -26,13 +27,13 @@ class Interface:
 
     port_id: str
     mac: str
-    address: str
+    addresses: tuple[str, ...]
     is_active: bool
     tag: str | None
 
 
 def _addresses(interface: Interface) -> list[dict[str, Any]]:
-    return [{"subnet_id": FlatNetwork.subnet_id, "ip_address": interface.address}]
+    return [{"subnet_id": FlatNetwork.subnet_id, "ip_address": address} for address in interface.addresses]
 
 
 INTERFACE: Final = Shape(
@@ -112,7 +113,7 @@ def _interfaces(server: Instance) -> list[Interface]:
         Interface(
             port_id=port_id_of(server, place),
             mac=nic["mac"],
-            address=nic["address"],
+            addresses=addresses_of(nic),
             is_active=server.vm_state == VmState.ACTIVE and not nic.get("is_coming"),
             tag=nic.get("tag"),
         )

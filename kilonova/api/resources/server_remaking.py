@@ -2,32 +2,34 @@
 
 import json
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any
 
 from kilonova.api.call import Accepted, Call, Plain, Shown
 from kilonova.api.resources.server_views import RebuiltView, view_of
-from kilonova.api.resources.servers import UPDATED_FIELDS, check_metadata, injected_files, stripped, told_password
-from kilonova.domain.errors import NotSupported
+from kilonova.api.resources.servers import (
+    UPDATED_FIELDS,
+    check_metadata,
+    injected_files,
+    stripped,
+    told_password,
+    trusted_certificates,
+)
 from kilonova.domain.model import Instance
 from kilonova.domain.operations import get_operation
-
-_NOT_YET: Final = {
-    "trusted_image_certificates": "Kilonova does not check images against certificates.",
-}
 
 
 def rebuild(call: Call) -> Accepted:
     """``rebuild``: the server as it will be, and where it is. The password is told once and kept nowhere."""
     wanted: dict[str, Any] = call.body["rebuild"]
-    for key, text in _NOT_YET.items():
-        if wanted.get(key):
-            raise NotSupported(text)
     changes = {UPDATED_FIELDS[key]: stripped(value) for key, value in wanted.items() if key in UPDATED_FIELDS}
     if "metadata" in wanted:
         check_metadata(call, wanted["metadata"])
         changes["metadata_json"] = json.dumps(wanted["metadata"], separators=(",", ":"))
     if "user_data" in wanted:
         changes["user_data"] = wanted["user_data"]
+    if "trusted_image_certificates" in wanted:
+        trusted = trusted_certificates(call, wanted, "rebuild")
+        changes["trusted_certs_json"] = json.dumps(trusted, separators=(",", ":")) if trusted else None
     asked = {"image_id": wanted["imageRef"], "project_id": call.caller.project_id, "changes": changes}
     if files := injected_files(call, wanted):
         asked["files"] = files

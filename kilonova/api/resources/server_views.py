@@ -1,7 +1,7 @@
 """What a server looks like to clients, at every microversion (contract §6.2, §6.3, §8.3)."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha224
@@ -10,11 +10,13 @@ from typing import Any, Final
 import msgspec
 
 from kilonova.api.call import Call
-from kilonova.api.resources.zones import Zones, zones_of
+from kilonova.api.plane import Plane
+from kilonova.api.resources.zones import Zones, read_zones
 from kilonova.api.shape import ABSENT, Field, Shape, field, raw, starting
 from kilonova.domain.model import Fault, Instance, Instant, Service
 from kilonova.domain.states import VmState
 from kilonova.store import fleet, ledger, server_groups
+from kilonova.store.database import Connection
 from kilonova.wire.times import naive, zulu
 
 _ATTRIBUTES: Final = "os_compute_api:os-extended-server-attributes"
@@ -55,37 +57,38 @@ class RebuiltView(ServerView):
 
 def view_of(call: Call, servers: Sequence[Instance]) -> ServerView:
     """The view for these servers: the newest faults of those that show one, and the states of their hosts."""
-    sees_host_status = call.may(_HOST_STATUS)
+    plane, sees_host_status = call.plane, call.may(_HOST_STATUS)
+    asks_for_hosts = sees_host_status or call.may(_HOST_UNKNOWN)
+    hosts = {server.host for server in servers if server.host}
+    with plane.database.read() as connection:
+        zones = read_zones(connection, plane.settings, hosts)
+        faults = _faults(connection, servers)
+        host_states = _host_states(connection, plane, hosts) if asks_for_hosts else {}
     return ServerView(
         call=call,
-        now=call.plane.now(),
-        zones=zones_of(call, {server.host for server in servers if server.host}),
-        faults=_faults(call, servers),
-        host_states=_host_states(call, servers) if sees_host_status or call.may(_HOST_UNKNOWN) else {},
+        now=plane.now(),
+        zones=zones,
+        faults=faults,
+        host_states=host_states,
         is_admin=call.sees_all,
         sees_specs=call.may(_EXTRA_SPECS),
         sees_host_status=sees_host_status,
     )
 
 
-def _faults(call: Call, servers: Sequence[Instance]) -> Mapping[str, Fault]:
+def _faults(connection: Connection, servers: Sequence[Instance]) -> Mapping[str, Fault]:
     faulty = [server.uuid for server in servers if server.vm_state in _FAULTY_STATES]
-    if not faulty:
-        return {}
-    with call.plane.database.read() as connection:
-        return ledger.latest_faults(connection, faulty)
+    return ledger.latest_faults(connection, faulty) if faulty else {}
 
 
-def _host_states(call: Call, servers: Sequence[Instance]) -> Mapping[str, str]:
-    """The states of the servers' hosts: a few are looked up one by one, for many the whole fleet is read."""
-    hosts = {server.host for server in servers if server.host}
-    with call.plane.database.read() as connection:
-        if len(hosts) <= _FEW_HOSTS:
-            each = [fleet.find_service(connection, _COMPUTE, host) for host in hosts]
-            found = [service for service in each if service is not None]
-        else:
-            found = fleet.list_services(connection, binary=_COMPUTE)
-    now, down = call.plane.now(), call.plane.settings.service_down_seconds
+def _host_states(connection: Connection, plane: Plane, hosts: Collection[str]) -> Mapping[str, str]:
+    """The states of hosts: a few are looked up one by one, for many the whole fleet is read."""
+    if len(hosts) <= _FEW_HOSTS:
+        each = [fleet.find_service(connection, _COMPUTE, host) for host in hosts]
+        found = [service for service in each if service is not None]
+    else:
+        found = fleet.list_services(connection, binary=_COMPUTE)
+    now, down = plane.now(), plane.settings.service_down_seconds
     return {service.host: _state_of_host(service, now, down) for service in found}
 
 
@@ -267,7 +270,7 @@ _END: Final[tuple[Field, ...]] = (
     field("locked", lambda server: server.locked_by is not None, since="2.9"),
     field("description", "display_description", since="2.19"),
     field("tags", lambda server: raw(server.tags_json), since="2.26"),
-    field("trusted_image_certificates", lambda _: None, since="2.63"),
+    field("trusted_image_certificates", lambda server: raw(server.trusted_certs_json or "null"), since="2.63"),
     field("server_groups", _groups, since="2.71"),
     field("locked_reason", "locked_reason", since="2.73"),
 )

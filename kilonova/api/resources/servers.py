@@ -21,7 +21,7 @@ from kilonova.api.routes import Many, One, route
 from kilonova.api.schemas import servers as schemas
 from kilonova.api.schemas.types import NOTHING, flavor_id, integer, truth
 from kilonova.api.schemas.validation import is_uuid
-from kilonova.domain.errors import Conflict, Invalid, NotSupported, QuotaExceeded
+from kilonova.domain.errors import Conflict, Invalid, QuotaExceeded
 from kilonova.domain.model import Instance
 from kilonova.network.embedded import FlatNetwork
 from kilonova.services.servers import ServerOrder, ServerUpdate
@@ -32,10 +32,6 @@ _PIN: Final = "pinned_availability_zone"
 _PASSWORD_LENGTH: Final = 12
 _PASSWORD_SYMBOLS: Final = "".join(each for each in string.ascii_letters + string.digits if each not in "0O1lI")
 """Letters and digits that nobody mistakes for another."""
-
-_NOT_YET: Final = {
-    "trusted_image_certificates": "Kilonova does not check images against certificates.",
-}
 
 
 def show(call: Call) -> Shown:
@@ -67,9 +63,6 @@ class Ordered:
 def create(call: Call) -> Accepted:
     """``POST /servers``. The password is told once and kept nowhere."""
     wanted: dict[str, Any] = call.body["server"]
-    for key, text in _NOT_YET.items():
-        if wanted.get(key):
-            raise NotSupported(text)
     check_metadata(call, wanted.get("metadata", {}))
     order = _order(call, wanted)
     server = call.plane.create_server(call.request, order)
@@ -183,7 +176,18 @@ def _order(call: Call, wanted: dict[str, Any]) -> ServerOrder:
         may_have_no_disk=call.may(_RULE + "create:zero_disk_flavor"),
         disks=local_disks(wanted),
         files=injected_files(call, wanted),
+        trusted_certificates=tuple(trusted_certificates(call, wanted, "create")),
     )
+
+
+def trusted_certificates(call: Call, wanted: Mapping[str, Any], action: str) -> Sequence[str]:
+    """The ids of the certificates that the image is to be signed by.
+
+    They are kept and shown, and the server's host refuses to boot what it cannot verify.
+    """
+    if "trusted_image_certificates" in wanted:
+        call.check(f"{_RULE}{action}:trusted_certs")
+    return wanted.get("trusted_image_certificates") or ()
 
 
 def _where(call: Call, wanted: dict[str, Any]) -> tuple[str | None, str | None, str | None, bool]:

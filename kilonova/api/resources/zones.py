@@ -6,7 +6,9 @@ from typing import Final
 
 from kilonova.api.call import Call
 from kilonova.domain.model import Service
+from kilonova.services.settings import PlaneSettings
 from kilonova.store import aggregates
+from kilonova.store.database import Connection
 
 COMPUTE: Final = "nova-compute"
 
@@ -30,11 +32,14 @@ class Zones:
 
 def zones_of(call: Call, hosts: Collection[str] | None = None) -> Zones:
     """The zones as they are now, of these hosts at least; one query."""
-    settings = call.plane.settings
     with call.plane.database.read() as connection:
-        by_host = aggregates.zones_by_host(connection, hosts)
+        return read_zones(connection, call.plane.settings, hosts)
+
+
+def read_zones(connection: Connection, settings: PlaneSettings, hosts: Collection[str] | None = None) -> Zones:
+    """The same for who reads other things too."""
     return Zones(
         default=settings.default_availability_zone,
         internal=settings.internal_service_availability_zone,
-        by_host=by_host,
+        by_host=aggregates.zones_by_host(connection, hosts),
     )
