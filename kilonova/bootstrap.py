@@ -38,6 +38,7 @@ from kilonova.services.audit import Auditor
 from kilonova.services.choosing import rules_of
 from kilonova.services.compute import Agent, Person
 from kilonova.services.conductor import Conductor
+from kilonova.services.console_settings import RemoteConsoleSettings
 from kilonova.services.crew import Crew
 from kilonova.services.deadlines import deadlines_of
 from kilonova.services.driver_calls import DriverCalls
@@ -213,9 +214,10 @@ def _console(base: str) -> Application:
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         if not made:
+            from kilonova.console.accounts import Place
             from kilonova.console.web.app import Console
 
-            made.append(Console(f"{base}/identity/v3").application())
+            made.append(Console(Place(auth_url=f"{base}/identity/v3")).application())
         await made[0](scope, receive, send)
 
     return serve
@@ -398,4 +400,7 @@ def shown_settings(settings: Settings) -> PlaneSettings:
         stuck_after_seconds=settings.DEFAULT.service_down_time + 2 * settings.DEFAULT.instance_lease,
         feed=settings.feed,
         statistics=settings.statistics,
+        consoles=RemoteConsoleSettings(
+            vnc=settings.vnc, serial_console=settings.serial_console, consoleauth=settings.consoleauth
+        ),
     )

@@ -38,6 +38,7 @@ def _qemu(hosts: Sequence[str], settings: Settings, state_dir: Path) -> Sequence
                 node=host,
                 shares=len(hosts),
                 images=settings.image_cache,
+                patience=settings.libvirt.patience,
             ),
         )
         for host in hosts

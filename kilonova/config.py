@@ -22,6 +22,12 @@ from kilonova.drivers.settings import LibvirtSettings
 from kilonova.identity.settings import TokenSettings
 from kilonova.images.settings import ImageSettings
 from kilonova.notifications.options import NotificationSettings
+from kilonova.services.console_settings import (
+    ConsoleAuthSettings,
+    ConsoleSettings,
+    SerialConsoleSettings,
+    VncSettings,
+)
 from kilonova.services.settings import (
     FeedSettings,
     FilterSettings,
@@ -93,6 +99,10 @@ class Settings:
     image: ImageSettings = field(default_factory=ImageSettings)
     image_cache: ImageCacheSettings = field(default_factory=ImageCacheSettings)
     libvirt: LibvirtSettings = field(default_factory=LibvirtSettings)
+    vnc: VncSettings = field(default_factory=VncSettings)
+    serial_console: SerialConsoleSettings = field(default_factory=SerialConsoleSettings)
+    consoleauth: ConsoleAuthSettings = field(default_factory=ConsoleAuthSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
     feed: FeedSettings = field(default_factory=FeedSettings)
     oslo_messaging_notifications: MessagingSettings = field(default_factory=MessagingSettings)
