@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from kilonova.console.accounts import Login
-from kilonova.console.errors import CloudError
+from kilonova.console.errors import CloudError, SignedOut
 
 _SECONDS: Final = 30.0
 _COMPUTE: Final = "/compute"
@@ -41,8 +41,13 @@ class Client:
         self._doubted_at = 0.0
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections: whoever still asks is told SignedOut."""
         self._http.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this was not closed yet."""
+        return not self._http.is_closed
 
     def sign_in(self) -> Person:
         """Sign in now, and say as whom. CloudError where that is refused."""
@@ -56,6 +61,10 @@ class Client:
     def compute(self, path: str, *, version: str = _VERSION, **query: Any) -> Any:
         """What Nova's API answers at a path such as ``/servers/detail``, parsed. CloudError for a refusal."""
         return self._call("GET", lambda: self._compute + path, query, None, version=version).json()
+
+    def order(self, path: str, body: Any, *, version: str = _VERSION) -> Any:
+        """What Nova's API answers to a POST of the body, parsed. CloudError for a refusal."""
+        return self._call("POST", lambda: self._compute + path, {}, body, version=version).json()
 
     def has_state(self) -> bool:
         """Whether this cloud has ``/state/v1``: asked once, and again after a minute where it had not."""
@@ -71,10 +80,15 @@ class Client:
         self._doubted_at = time.monotonic()
         return self._has_state
 
+    def state_address(self) -> str:
+        """Where ``/state/v1`` of this cloud is, as the catalogue has it. CloudError where there is none."""
+        self._ensure_token()
+        return self._state_root()
+
     def waiting(self) -> tuple[str, dict[str, str], bool | str]:
         """How to wait for events by other means than this client: address, headers, and what is verified."""
-        self._ensure_token()
-        return f"{self._state_root()}/events", {"X-Auth-Token": self._token or ""}, self._login.verify
+        address = self.state_address()
+        return f"{address}/events", {"X-Auth-Token": self._token or ""}, self._login.verify
 
     def state(self, path: str, *, method: str = "GET", body: Any = None, **query: Any) -> Any:
         """What Kilonova's own surface answers at a path below ``/state/v1``, None for an empty answer.
@@ -83,10 +97,6 @@ class Client:
         """
         reply = self._call(method, lambda: self._state_root() + path, query, body)
         return reply.json() if reply.content else None
-
-    def state_text(self, path: str, **query: Any) -> str:
-        """The same, as it came."""
-        return self._call("GET", lambda: self._state_root() + path, query, None).text
 
     def get_project(self, name: str) -> str:
         """The id of a project by its name or id. CloudError where there is none, or several are called so."""
@@ -141,11 +151,14 @@ class Client:
         return self._ask(method, url, headers=headers, **how)
 
     def _ensure_token(self) -> Person:
+        if self._http.is_closed:
+            raise SignedOut
         if self._token is not None and self._person is not None:
             return self._person
         reply = self._ask("POST", f"{self._login.auth_url}/auth/tokens", json={"auth": _auth(self._login)})
         if reply.is_error:
-            raise CloudError(f"Signing in failed: {_told(reply)}", status=reply.status_code)
+            source = f" with {self._login.source}" if self._login.source else ""
+            raise CloudError(f"Signing in{source} failed: {_told(reply)}", status=reply.status_code)
         token = reply.json()["token"]
         self._compute = _endpoint(token.get("catalog") or [], self._login)
         project = token.get("project") or {}
@@ -161,7 +174,11 @@ class Client:
     def _ask(self, method: str, url: str, **how: Any) -> httpx2.Response:
         try:
             return self._http.request(method, url, **how)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, RuntimeError) as error:
+            if self._http.is_closed:
+                raise SignedOut from error
+            if isinstance(error, RuntimeError):
+                raise
             raise CloudError(f"{url} does not answer: {error}") from error
 
 

@@ -8,3 +8,10 @@ class CloudError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
+
+
+class SignedOut(CloudError):
+    """Who asked has signed out, or was, while this was still being asked: a 401 of the console's own."""
+
+    def __init__(self) -> None:
+        super().__init__("This login has been signed out.", status=401)

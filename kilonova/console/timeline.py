@@ -1,7 +1,8 @@
-"""The story of one server or one request: actions, their events, and what the journal has beside them. Pure.
+"""The story of one server or one request: actions, their events, and what else happened beside them. Pure.
 
 Any Nova tells actions and their events. A Kilonova's journal adds the turns of states, the decisions, what nobody
-asked for, and the turns of hosts; they are put to the request that they belong to.
+asked for, and the turns of hosts; another Nova's message bus adds its notifications. They are put to the request that
+they belong to.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,39 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from kilonova.console.titles import title_of
+
 _SUCCESS: Final = "Success"
-TITLES: Final = {
-    "create": "Created",
-    "delete": "Deleted",
-    "start": "Started",
-    "stop": "Stopped",
-    "reboot": "Rebooted",
-    "pause": "Paused",
-    "unpause": "Unpaused",
-    "suspend": "Suspended",
-    "resume": "Resumed",
-    "rebuild": "Rebuilt",
-    "resize": "Resized",
-    "migrate": "Migrated",
-    "confirmResize": "Resize confirmed",
-    "revertResize": "Resize reverted",
-    "live-migration": "Migrated live",
-    "evacuate": "Evacuated",
-    "shelve": "Shelved",
-    "unshelve": "Unshelved",
-    "shelveOffload": "Offloaded",
-    "rescue": "Rescued",
-    "unrescue": "Unrescued",
-    "createImage": "Image made",
-    "createBackup": "Backed up",
-    "restore": "Restored",
-    "lock": "Locked",
-    "unlock": "Unlocked",
-    "changePassword": "Password changed",
-}
+_SAYS_NOTHING: Final = "Error"
+"""Nova's message of whatever failed."""
+RETRIED: Final = "Retried"
+"""The result of a step that failed and was tried on another host; Nova counts it as a success."""
 _TURNING: Final = ("vm_state", "task_state", "power_state", "host")
 _POWER: Final = {0: "no state", 1: "running", 3: "paused", 4: "shut down", 6: "crashed", 7: "suspended"}
-_NOTIFIED: Final = frozenset({"start", "end", "error"})
+_NOTIFIED: Final = frozenset({"start", "retry", "end", "error"})
 BY_ITSELF: Final = {
     "observed": "Seen on the host",
     "reconciled": "Put right",
@@ -65,12 +43,35 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One row of the journal: ``kind`` is state, notification, decision or host; ``text`` says what turned."""
+    """One thing that happened: ``kind`` is state, notification, decision or host; ``text`` says what turned."""
 
     at: datetime
     kind: str
     text: str
     offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setback:
+    """That the step ``event`` failed on a host, after which it was tried on another."""
+
+    event: str
+    host: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """What happened at one moment, and what to call it where no request of the story is its own."""
+
+    at: datetime
+    request_id: str
+    title: str
+    action: str
+    user_id: str | None
+    moments: tuple[Moment, ...]
+    outcome: str = "ok"
+    setback: Setback | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,20 @@ class Entry:
         """The host on which it ended, as far as it is told."""
         return next((step.host for step in reversed(self.steps) if step.host), None)
 
+    @property
+    def failed_on(self) -> list[str]:
+        """The hosts on which a step of it failed, in order: also where it was tried elsewhere then.
+
+        Where that is not told, a step that begins anew on another host says it of the one before.
+        """
+        on_hosts = [step for step in self.steps if step.host and step.name.startswith("compute")]
+        found = [
+            str(step.host)
+            for place, step in enumerate(on_hosts)
+            if step.result not in (None, _SUCCESS) or any(_anew(step, later) for later in on_hosts[place + 1 :])
+        ]
+        return list(dict.fromkeys(found))
+
 
 def entries(actions: Iterable[Mapping[str, Any]], *, now: datetime) -> list[Entry]:
     """Actions as ``os-instance-actions`` shows them, each with its ``events`` where known; the latest first."""
@@ -104,20 +119,28 @@ def entries(actions: Iterable[Mapping[str, Any]], *, now: datetime) -> list[Entr
     return sorted(found, key=lambda entry: entry.started_at, reverse=True)
 
 
-def merged(story: Sequence[Entry], rows: Iterable[Mapping[str, Any]]) -> list[Entry]:
-    """The story with the journal's rows put to the requests that they belong to; the others stand for themselves."""
+def merged(story: Sequence[Entry], happenings: Iterable[Happening]) -> list[Entry]:
+    """The story with all that happened put to the requests that it belongs to; the rest stands for itself."""
     moments: dict[str, list[Moment]] = {}
+    setbacks: dict[str, list[Setback]] = {}
     alone: list[Entry] = []
     known = {entry.request_id for entry in story}
-    for row in rows:
-        found = _moments(row)
-        request = row.get("request_id") or (row.get("snapshot") or {}).get("request_id")
-        if request in known:
-            moments.setdefault(str(request), []).extend(found)
-        elif found:
-            alone.append(_by_itself(row, found))
-    told = [_with(entry, moments.get(entry.request_id, [])) for entry in story]
+    for each in happenings:
+        if each.request_id in known:
+            moments.setdefault(each.request_id, []).extend(each.moments)
+            setbacks.setdefault(each.request_id, []).extend([each.setback] if each.setback else [])
+        elif each.moments:
+            alone.append(_by_itself(each))
+    told = [
+        _with(_set_back(entry, setbacks.get(entry.request_id, [])), moments.get(entry.request_id, []))
+        for entry in story
+    ]
     return sorted([*told, *alone], key=lambda entry: entry.started_at, reverse=True)
+
+
+def from_journal(rows: Iterable[Mapping[str, Any]]) -> list[Happening]:
+    """Rows of a Kilonova's journal, as ``/state/v1/events`` shows them."""
+    return [_happening(row) for row in rows]
 
 
 def instant(text: str) -> datetime:
@@ -162,17 +185,19 @@ def _entry(action: Mapping[str, Any], now: datetime) -> Entry:
         ends.append(instant(updated))
     end = max(ends, default=None)
     last = now if is_open or end is None else end
+    # The newest is told first, and of two that began at once it is the later one.
+    newest_first = sorted(events, key=lambda event: event["start_time"], reverse=True)
     outcome = _outcome(action, events, is_open=is_open)
     return Entry(
-        title=TITLES.get(action["action"], action["action"]),
+        title=title_of(action["action"], outcome),
         action=action["action"],
         request_id=action["request_id"],
         user_id=action.get("user_id"),
         started_at=started,
         seconds=None if outcome == "open" or end is None else (end - started).total_seconds(),
         outcome=outcome,
-        message=action.get("message"),
-        steps=tuple(_step(event, started, last) for event in sorted(events, key=lambda event: event["start_time"])),
+        message=None if action.get("message") == _SAYS_NOTHING else action.get("message"),
+        steps=tuple(_step(event, started, last) for event in reversed(newest_first)),
         server_id=str(action.get("server_id") or action.get("instance_uuid") or ""),
     )
 
@@ -210,6 +235,22 @@ def _share(at: datetime, started: datetime, last: datetime) -> float:
     return min(max((at - started).total_seconds() / _whole(started, last), 0.0), 1.0)
 
 
+def _anew(step: Step, later: Step) -> bool:
+    return step.name == later.name and step.host != later.host
+
+
+def _set_back(entry: Entry, found: Sequence[Setback]) -> Entry:
+    """The entry with what failed in steps that count as a success."""
+    said = {(each.event, each.host): each.message for each in found}
+    steps = tuple(
+        replace(step, result=RETRIED, details=step.details or said[step.name, step.host])
+        if step.result == _SUCCESS and step.host and (step.name, step.host) in said
+        else step
+        for step in entry.steps
+    )
+    return replace(entry, steps=steps)
+
+
 def _with(entry: Entry, found: Sequence[Moment]) -> Entry:
     if not found:
         return entry
@@ -224,23 +265,43 @@ def _with(entry: Entry, found: Sequence[Moment]) -> Entry:
     return replace(entry, moments=placed)
 
 
-def _by_itself(row: Mapping[str, Any], found: Sequence[Moment]) -> Entry:
-    """What happened without a request: seen on the host, put right, or a turn of the host itself."""
-    is_host = row["kind"] == "service"
-    title = "Host" if is_host else BY_ITSELF.get(str(row.get("cause")), "Decision" if row["kind"] == "decision" else "")
-    started = instant(row["occurred_at"])
+def _by_itself(each: Happening) -> Entry:
+    """What happened without a request of the story: seen on the host, put right, or a turn of the host itself."""
     return Entry(
-        title=title or "Changed",
-        action=str(row.get("operation") or row["kind"]),
+        title=each.title,
+        action=each.action,
         request_id="",
-        user_id=row.get("user_id"),
-        started_at=started,
+        user_id=each.user_id,
+        started_at=each.at,
         seconds=0.0,
-        outcome="failed" if is_host and row.get("operation") == "down" else "ok",
+        outcome=each.outcome,
         message=None,
         steps=(),
-        moments=tuple(found),
+        moments=each.moments,
     )
+
+
+def _happening(row: Mapping[str, Any]) -> Happening:
+    is_host = row["kind"] == "service"
+    title = "Host" if is_host else BY_ITSELF.get(str(row.get("cause")), "Decision" if row["kind"] == "decision" else "")
+    return Happening(
+        at=instant(row["occurred_at"]),
+        request_id=str(row.get("request_id") or (row.get("snapshot") or {}).get("request_id") or ""),
+        title=title or "Changed",
+        action=str(row.get("operation") or row["kind"]),
+        user_id=row.get("user_id"),
+        moments=tuple(_moments(row)),
+        outcome="failed" if is_host and row.get("operation") == "down" else "ok",
+        setback=_setback(row),
+    )
+
+
+def _setback(row: Mapping[str, Any]) -> Setback | None:
+    facts = row.get("facts") or {}
+    if row.get("phase") != "retry" or not facts.get("host"):
+        return None
+    message = str((facts.get("fault") or {}).get("message") or "")
+    return Setback(event=str(facts.get("event")), host=str(facts["host"]), message=message)
 
 
 def _moments(row: Mapping[str, Any]) -> list[Moment]:
@@ -273,7 +334,12 @@ def _turned(snapshot: Mapping[str, Any], previous: Mapping[str, Any] | None) -> 
     )
 
 
+def power_word(state: Any) -> str:
+    """A power state in a word; as it is where there is none for it."""
+    return _POWER.get(state, "–" if state is None else str(state))
+
+
 def _word(name: str, value: Any) -> str:
     if name == "power_state":
-        return _POWER.get(value, str(value))
+        return power_word(value)
     return "–" if value is None else str(value)

@@ -1,11 +1,14 @@
-"""The journal as it grows, with who is told of it."""
+"""The journal as it grows, with who is told of it; of another Nova, what its message bus tells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kilonova.console.board.heard import heard_lately
 from kilonova.console.board.look import Look, checked_id
+from kilonova.console.board.recorded import gone_servers
 from kilonova.console.client import Client
+from kilonova.console.intake import Notice, Notices
 
 _SHOWN: Final = 200
 _LOOKED_BACK: Final = 5000
@@ -24,27 +27,36 @@ KINDS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """The newest rows first; ``head`` is the journal's last number, None where there is no journal."""
+    """The newest rows first; ``head`` is the journal's last number, None where there is no journal.
+
+    ``notices`` were heard on the message bus of a cloud that has no journal. ``gone`` are servers that are no more,
+    where this login may not see their pages.
+    """
 
     rows: Sequence[Mapping[str, Any]]
     head: int | None
     sinks: Sequence[Mapping[str, Any]]
     journal: Mapping[str, Any]
+    notices: Sequence[Notice]
+    gone: frozenset[str]
     look: Look
 
 
-def feed(client: Client, *, topic: str = "", server: str = "") -> Feed:
+def feed(client: Client, *, topic: str = "", server: str = "", notices: Notices | None = None) -> Feed:
     """The newest rows, of one topic or one server if wanted."""
     look = Look(client=client)
     chosen: dict[str, Any] = {"topic": checked_id(topic)} if topic else {}
     chosen |= {"server": checked_id(server)} if server else {}
     head = look.state("journal", "/events", {"head": None}, after=2**53, limit=1)["head"]
     rows = [] if head is None else _newest(look, head, chosen)
+    look.check_told("journal", "events")
     return Feed(
         rows=rows,
         head=head,
         sinks=look.state("sinks", "/sinks", {"sinks": []})["sinks"],
         journal=look.state("journal", "/journal", {"journal": {}})["journal"],
+        notices=heard_lately(look, notices, topic=topic, server=server),
+        gone=gone_servers(look, rows),
         look=look,
     )
 

@@ -5,20 +5,35 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
+from kilonova.console.board.heard import heard_of_host, heard_of_hosts
 from kilonova.console.board.look import Bar, Look
 from kilonova.console.board.samples import Samples, Series
 from kilonova.console.client import Client
 from kilonova.console.errors import CloudError
 from kilonova.console.explain import Explanation, HostEvidence, explain_host
+from kilonova.console.intake import Notice, Notices
 from kilonova.console.timeline import instant
 
 _SIZED: Final = {"version": "2.87"}
 """The last version at which hypervisors tell what they have, and what is taken of it (contract §3.2)."""
 _COMPUTE: Final = "nova-compute"
+TROUBLES: Final = {
+    "HostReachable": "down",
+    "Suspect": "late",
+    "HypervisorAnswers": "hypervisor silent",
+    "ClockInStep": "clock off",
+    "SoleAgent": "two agents",
+    "ReportsMakeSense": "odd reports",
+}
+"""What is the matter where a condition of a service is not as it should be."""
 _WELL_WHEN: Final = {"Suspect": "False"}
 _UNITS: Final = (("vcpus", "vCPUs"), ("memory_mb", "memory, MiB"), ("local_gb", "disk, GiB"))
 _LATELY: Final = timedelta(hours=1)
 _SHOWN: Final = 200
+_POINTS: Final = 96
+"""Points of a host's history."""
+_HEARD: Final = 20
+"""Notifications of a host that are shown, the latest of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +61,15 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """All hosts. ``services`` are all services of the cloud, those that are no host's among them."""
+    """All hosts. ``services`` are all services of the cloud, those that are no host's among them.
+
+    ``notices`` are what hosts told of themselves and of failures on the message bus.
+    """
 
     hosts: Sequence[Host]
     services: Sequence[Mapping[str, Any]]
     look: Look
+    notices: Sequence[Notice] = ()
 
     def capacity(self, zone: str | None = None) -> list[Bar]:
         """What is taken of what there is, in all or in one zone."""
@@ -78,23 +97,32 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostStory:
-    """One host with all that is known of it; ``history`` is what of it was taken at earlier looks."""
+    """One host with all that is known of it; ``history`` is what of it was taken before, in percent of what it has.
+
+    ``hours`` is the time that a Kilonova was asked of; None where the history is from earlier looks of this console.
+    ``turns`` are of its service, as a journal has them; ``notices`` what it told on the message bus.
+    """
 
     host: Host
     explanation: Explanation
     servers: Sequence[Mapping[str, Any]]
     history: Sequence[Series]
+    hours: int | None
     turns: Sequence[Mapping[str, Any]]
+    notices: Sequence[Notice]
     look: Look
 
 
-def hosts(client: Client, samples: Samples | None = None) -> Hosts:
-    """Every host, as far as this login may see them."""
+def hosts(client: Client, samples: Samples | None = None, notices: Notices | None = None) -> Hosts:
+    """Every host, as far as this login may see them, with what was heard of them."""
     found = gather_hosts(Look(client=client))
+    found.look.check_told("fleet", "services")
     if samples is not None:
         for host in found.hosts:
             samples.add(f"host/{host.name}", found.look.at, {bar.name: bar.percent for bar in host.bars})
-    return found
+    if not found.hosts:
+        return found
+    return replace(found, notices=heard_of_hosts(found.look, notices)[:_HEARD])
 
 
 def list_hosts(client: Client) -> list[Mapping[str, Any]]:
@@ -117,10 +145,16 @@ def gather_hosts(look: Look) -> Hosts:
     return _of_fleet(look, services, [_node(each) for each in nodes], _aggregates(look) if services else {})
 
 
-def host_story(client: Client, name: str, samples: Samples) -> HostStory:
-    """One host. CloudError where there is none, or the login may not see it."""
+def host_story(
+    client: Client, name: str, samples: Samples, notices: Notices | None = None, *, hours: int = 24
+) -> HostStory:
+    """One host, with what this console saw and heard of it before; what was taken of it over so many hours.
+
+    CloudError where there is none, or the login may not see it.
+    """
     look = Look(client=client)
     all_hosts = gather_hosts(look)
+    look.check_told("fleet", "services")
     host = next((each for each in all_hosts.hosts if each.name == name), None)
     if host is None:
         raise CloudError(f"There is no host {name!r} that this login may see.", status=404)
@@ -134,22 +168,38 @@ def host_story(client: Client, name: str, samples: Samples) -> HostStory:
         fullest=(fullest.name, fullest.percent) if fullest else None,
         failed=_failed_lately(look, name),
     )
+    history = _history(look, host, hours)
     return HostStory(
         host=host,
         explanation=explain_host(evidence),
         servers=servers,
-        history=samples.series(f"host/{name}"),
+        history=samples.series(f"host/{name}") if history is None else history,
+        hours=None if history is None else hours,
         turns=_turns(look, host),
+        notices=heard_of_host(look, notices, name)[:_HEARD],
         look=look,
     )
 
 
+def _history(look: Look, host: Host, hours: int) -> list[Series] | None:
+    """What servers took of it over time, as a Kilonova knows it also from before this console; None where none does."""
+    told = look.state("history", f"/fleet/{host.name}/history", None, hours=hours, points=_POINTS)
+    if told is None:
+        return None
+    points, totals = told["history"]["points"], {bar.name: bar.total for bar in host.bars}
+    return [
+        Series(name=title, points=[(instant(each["at"]), 100 * each[unit] / totals[title]) for each in points])
+        for unit, title in _UNITS
+        if totals.get(title)
+    ]
+
+
 def trouble_of(service: Mapping[str, Any]) -> str:
-    """What is the matter with a service in a word or two, empty where it is well."""
+    """What is the matter with a service in a few words (each of ``TROUBLES``), empty where it is well."""
     if service.get("state") == "down":
         return "down"
     wrong = [
-        str(each["type"])
+        TROUBLES.get(each["type"], str(each["type"]))
         for each in service.get("conditions") or ()
         if each["status"] != _WELL_WHEN.get(each["type"], "True") and each["type"] not in ("AcceptingWork", "Enabled")
     ]
@@ -236,8 +286,10 @@ def _summed(chosen: Sequence[Host]) -> list[Bar]:
 
 
 def _failed_lately(look: Look, name: str) -> list[Mapping[str, Any]]:
+    """What failed there within the last hour for a cause that lies with the host, and not with an image, say."""
     found = look.state("faults", "/faults", {"faults": []}, limit=1000)["faults"]
-    return [each for each in found if each.get("host") == name and look.at - instant(each["created_at"]) < _LATELY]
+    mine = [each for each in found if each.get("host") == name and each.get("of_host", True)]
+    return [each for each in mine if look.at - instant(each["created_at"]) < _LATELY]
 
 
 def _turns(look: Look, host: Host) -> list[Mapping[str, Any]]:

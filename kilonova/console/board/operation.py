@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from kilonova.console.board.look import Look, checked_id
+from kilonova.console.board.recorded import Record, explain_records, recorded
 from kilonova.console.board.story import gather_evidence
 from kilonova.console.client import Client
 from kilonova.console.errors import CloudError
 from kilonova.console.explain import Explanation, RequestEvidence, explain, explain_request
-from kilonova.console.timeline import Entry, entries, from_operation, instant, merged
+from kilonova.console.timeline import Entry, entries, from_journal, from_operation, instant, merged
 
 _SEARCHED: Final = 100
 """Servers whose actions are looked through where only a request id is known, the latest changed of them."""
@@ -71,13 +72,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationStory:
-    """One request. ``is_searched`` says that it was found by looking through the latest changed servers."""
+    """One request. ``is_searched`` says that it was found by looking through the latest changed servers.
+
+    ``records`` are what the journal tells of it, where it was no operation on a server; ``parts`` is empty then.
+    """
 
     request_id: str
     parts: Sequence[Part]
     explanation: Explanation
     is_searched: bool
     look: Look
+    records: Sequence[Record] = ()
 
 
 def find_operation(client: Client, request_id: str, *, server_id: str = "") -> OperationStory:
@@ -89,8 +94,13 @@ def find_operation(client: Client, request_id: str, *, server_id: str = "") -> O
         parts = [_of_operation(look, each) for each in found[:_DETAILED]]
         rest = [_bare(look, each) for each in found[_DETAILED:]]
         return _story(look, request_id, [*parts, *rest], is_searched=False)
+    look.check_told("operations")
+    records = recorded(look, request_id)
+    if records:
+        return _recorded(look, request_id, records)
     searched = [checked_id(server_id)] if server_id else _latest(look)
     actions = _actions(look, request_id, searched)
+    look.check_told("operations", "actions")
     if not actions:
         raise CloudError(f"There is no request {request_id} that this login may see.", status=404)
     return _story(look, request_id, [_of_action(look, each) for each in actions], is_searched=not server_id)
@@ -115,6 +125,18 @@ def _story(look: Look, request_id: str, parts: Sequence[Part], *, is_searched: b
     )
 
 
+def _recorded(look: Look, request_id: str, records: Sequence[Record]) -> OperationStory:
+    look.unknown[:] = [what for what in look.unknown if what != "operations"]
+    return OperationStory(
+        request_id=request_id,
+        parts=(),
+        explanation=explain_records(records),
+        is_searched=False,
+        look=look,
+        records=records,
+    )
+
+
 def _why(look: Look, part: Part) -> Explanation:
     """Why it failed, as if nothing had been asked of the server since."""
     server = {**part.server, "id": part.entry.server_id}
@@ -132,7 +154,7 @@ def _of_operation(look: Look, operation: Mapping[str, Any]) -> Part:
     rows = look.state("journal", "/events", {"events": []}, server=server_id, limit=1000)["events"]
     mine = [row for row in rows if _request_of(row) == operation["request_id"]]
     received = next((row["received_at"] for row in mine if row.get("received_at")), None)
-    (entry,) = merged(entries([from_operation(operation)], now=look.at), mine)
+    (entry,) = merged(entries([from_operation(operation)], now=look.at), from_journal(mine))
     return Part(
         server=_server(look, server_id, mine),
         entry=entry,

@@ -73,11 +73,21 @@ class Overview:
         return sum(count for _, count in self.statuses)
 
     @property
+    def are_counted(self) -> bool:
+        """Whether the cloud told how many servers there are: where it did not, none is not known to be none."""
+        return any(self.look.source(what) for what in ("counts", "servers"))
+
+    @property
+    def errors(self) -> int:
+        """Servers that are in error."""
+        return dict(self.statuses).get("ERROR", 0)
+
+    @property
     def verdict(self) -> str:
         """bad, wait or good."""
         if self.down:
             return "bad"
-        return "wait" if dict(self.statuses).get("ERROR") else "good"
+        return "wait" if self.errors else "good"
 
 
 def overview(client: Client, *, all_projects: bool) -> Overview:
@@ -91,6 +101,7 @@ def overview(client: Client, *, all_projects: bool) -> Overview:
     running = (
         [_running(each, look.at) for each in operations] if has_state else [_tasked(each, look.at) for each in busy]
     )
+    look.check_told()
     late_first = sorted(running, key=lambda each: (not each.is_late, each.since))
     return Overview(
         hosts=found,

@@ -8,21 +8,33 @@ from typing import Any, Final
 
 from kilonova.console.board.look import Look
 from kilonova.console.client import Client
+from kilonova.console.differences import Turn, differences
 from kilonova.console.errors import CloudError
 from kilonova.console.timeline import instant
 
 _PAGES: Final = 5
 _PAGE: Final = 1000
 _TICKS: Final = 1000
-_SPOKEN: Final = ("status", "vm_state", "task_state", "power_state", "host", "flavor_name", "display_name", "addresses")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerChange:
+    """What became of one server: ``change`` is created, changed or deleted, ``at`` the latest of it if that is told."""
+
+    id: str
+    name: str
+    change: str
+    at: datetime | None
+    turns: Sequence[Turn]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """How servers stood at ``at``, and what changed from there to ``to``.
+    """How servers stood at ``at``, and what changed from there to ``to``, the latest change first.
 
     ``began_at`` is the oldest that is remembered; ``tick`` is where ``at`` lies between there and now, in thousandths.
-    ``is_told`` is False where the cloud has no memory.
+    ``is_told`` is False where the cloud has no memory. ``is_complete`` and ``is_cut`` are of the servers then;
+    ``has_more`` says that more changed. ``pages`` are servers whose pages this login may see, None for any.
     """
 
     is_told: bool
@@ -31,15 +43,21 @@ class Past:
     began_at: datetime
     tick: int
     servers: Sequence[Mapping[str, Any]]
-    changes: Sequence[Mapping[str, Any]]
+    changes: Sequence[ServerChange]
     is_complete: bool
     is_cut: bool
+    has_more: bool
+    pages: frozenset[str] | None
     look: Look
 
     @property
     def statuses(self) -> list[tuple[str, int]]:
         """Numbers of servers by status then."""
         return Counter(str(each["status"]) for each in self.servers).most_common()
+
+    def leads_to(self, server_id: str) -> bool:
+        """Whether the server has a page for this login."""
+        return self.pages is None or server_id in self.pages
 
 
 def past(client: Client, *, at: str = "", to: str = "", tick: str = "") -> Past:
@@ -51,6 +69,8 @@ def past(client: Client, *, at: str = "", to: str = "", tick: str = "") -> Past:
     if until < moment:
         moment, until = until, moment
     servers, is_complete, is_cut = _servers(look, moment)
+    changes, has_more = _changes(look, moment, until, {each["id"]: each["status"] for each in servers})
+    look.check_told("past", "difference")
     whole = max((look.at - began).total_seconds(), 1.0)
     return Past(
         is_told=client.has_state(),
@@ -59,9 +79,11 @@ def past(client: Client, *, at: str = "", to: str = "", tick: str = "") -> Past:
         began_at=began,
         tick=round(_TICKS * (moment - began).total_seconds() / whole),
         servers=servers,
-        changes=_changes(look, moment, until),
+        changes=changes,
         is_complete=is_complete,
         is_cut=is_cut,
+        has_more=has_more,
+        pages=_pages(look),
         look=look,
     )
 
@@ -110,12 +132,40 @@ def _servers(look: Look, at: datetime) -> tuple[list[Mapping[str, Any]], bool, b
     return found, is_complete, following is not None
 
 
-def _changes(look: Look, begin: datetime, end: datetime) -> list[Mapping[str, Any]]:
+def _changes(
+    look: Look, begin: datetime, end: datetime, statuses: Mapping[str, str]
+) -> tuple[list[ServerChange], bool]:
+    """The latest first; ``statuses`` are how the servers stood at the beginning."""
     query = {"from": _iso(begin), "to": _iso(end), "limit": _PAGE}
-    found = look.state("difference", "/diff", {"servers": []}, **query)["servers"]
-    return [
-        {**each, "told": {name: pair for name, pair in each["fields"].items() if name in _SPOKEN}} for each in found
-    ]
+    told = look.state("difference", "/diff", {"servers": [], "next": None}, **query)
+    found = [_change(each, statuses.get(each["id"])) for each in told["servers"]]
+    ordered = sorted(found, key=lambda each: each.at or begin, reverse=True)
+    return ordered, told["next"] is not None
+
+
+def _change(told: Mapping[str, Any], status: str | None) -> ServerChange:
+    server, fields = told.get("server") or {}, told["fields"]
+    before = {name: pair["before"] for name, pair in fields.items()}
+    after = {name: pair["after"] for name, pair in fields.items()}
+    if told["change"] == "changed" and status is not None:
+        # Its status says the same as its state, in the word that people know.
+        before, after = {**before, "status": status}, {**after, "status": server["status"]}
+        before.pop("vm_state", None)
+    at = told.get("at") or server.get("since")
+    return ServerChange(
+        id=told["id"],
+        name=told.get("name") or server.get("display_name") or told["id"],
+        change=told["change"],
+        at=instant(at) if at else None,
+        turns=differences(before, after),
+    )
+
+
+def _pages(look: Look) -> frozenset[str] | None:
+    """Servers that are there now: only who administers the cloud may see the page of one that is deleted."""
+    if "admin" in look.client.sign_in_once().roles:
+        return None
+    return frozenset(each["id"] for each in _servers(look, look.at)[0])
 
 
 def _iso(at: datetime) -> str:

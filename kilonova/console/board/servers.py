@@ -53,6 +53,7 @@ def find_servers(
         found = [only["server"]] if only else []
     else:
         found = look.compute("servers", "/servers/detail", {"servers": []}, **query)["servers"]
+    look.check_told("servers")
     return ServerPage(
         servers=found,
         marker=found[-1]["id"] if len(found) == SHOWN else None,
@@ -87,6 +88,7 @@ def every_server(look: Look, query: Mapping[str, Any], *, at_most: int | None = 
     asked: dict[str, Any] = {**query, "limit": _PAGE}
     while at_most is None or len(found) < at_most:
         page = look.compute("servers", "/servers/detail", {"servers": []}, **asked)["servers"]
+        look.check_told("servers")
         found += page
         if len(page) < _PAGE:
             break
@@ -94,21 +96,53 @@ def every_server(look: Look, query: Mapping[str, Any], *, at_most: int | None = 
     return found
 
 
-def get_server_id(client: Client, name: str) -> str:
-    """The id of a server by its id or name. CloudError where there is none, or several are called so."""
+def get_server(client: Client, server_id: str) -> Mapping[str, Any]:
+    """A server by its id; to administrators also one that is deleted. CloudError where there is none."""
     try:
-        return str(client.compute(f"/servers/{quote(name, safe='')}")["server"]["id"])
+        found: Mapping[str, Any] = client.compute(f"/servers/{quote(server_id, safe='')}")["server"]
+    except CloudError as error:
+        gone = _deleted(client, "/servers/detail", uuid=server_id) if error.status == 404 else []
+        if not gone:
+            raise
+        return gone[0]
+    return found
+
+
+def get_server_id(client: Client, name: str) -> str:
+    """The id of a server by its id or name: of one that is there, else of one that is deleted.
+
+    CloudError where there is none, or several are called so.
+    """
+    try:
+        return str(get_server(client, name)["id"])
     except CloudError as error:
         if error.status not in (400, 404):
             raise
-    everyone = _everyone(all_projects="admin" in client.sign_in_once().roles)
+    everyone = _everyone(all_projects=_is_admin(client))
     exactly = f"^{re.escape(name)}$"
-    found = [each for each in client.compute("/servers", name=exactly, **everyone)["servers"] if each["name"] == name]
+    servers = client.compute("/servers", name=exactly, **everyone)["servers"] or _deleted(
+        client, "/servers", name=exactly
+    )
+    found = [each for each in servers if each["name"] == name]
     if len(found) > 1:
         raise CloudError(f"Several servers are called {name!r}; say which by its id.", status=404)
     if not found:
         raise CloudError(f"There is no server {name!r} that this login may see.", status=404)
     return str(found[0]["id"])
+
+
+def _deleted(client: Client, path: str, **query: Any) -> list[Mapping[str, Any]]:
+    """Deleted servers, which Nova lists to administrators alone: from others it takes neither of these filters."""
+    if not _is_admin(client):
+        return []
+    found: list[Mapping[str, Any]] = client.compute(path, deleted="True", **query, **_everyone(all_projects=True))[
+        "servers"
+    ]
+    return found
+
+
+def _is_admin(client: Client) -> bool:
+    return "admin" in client.sign_in_once().roles
 
 
 def _everyone(*, all_projects: bool) -> dict[str, Any]:

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from kilonova.console.board.heard import heard_of_server
 from kilonova.console.board.look import Look, checked_id
 from kilonova.console.board.samples import Samples, Series
+from kilonova.console.board.servers import get_server
 from kilonova.console.client import Client
 from kilonova.console.explain import Evidence, Explanation, explain
-from kilonova.console.timeline import Entry, entries, instant, merged
+from kilonova.console.intake import Notices
+from kilonova.console.timeline import Entry, entries, from_journal, instant, merged
 
 _DETAILED: Final = 50
 """Requests of a server whose steps are shown, the latest of them."""
 _AT_ONCE: Final = 6
 _JOURNAL_PAGES: Final = 3
 _JOURNAL_PAGE: Final = 1000
+_FAULTS: Final = 20
+"""Faults of a server that are looked through for the newest of its own."""
 _BEFORE_HOST: Final = 20
 """Turns of its host that are shown, the latest of them."""
 _COUNTERS: Final = (
@@ -60,13 +65,14 @@ class ServerStory:
     look: Look
 
 
-def server_story(client: Client, server_id: str, samples: Samples | None = None) -> ServerStory:
-    """One server. CloudError where there is none."""
+def server_story(
+    client: Client, server_id: str, samples: Samples | None = None, notices: Notices | None = None
+) -> ServerStory:
+    """One server, or one that is deleted, with what was seen and heard of it before. CloudError where there is none."""
     look = Look(client=client)
-    path = f"/servers/{checked_id(server_id)}"
-    server = client.compute(path)["server"]
+    server = get_server(client, checked_id(server_id))
     service = _service(look, server)
-    timeline = _timeline(look, server_id, service)
+    timeline = _timeline(look, server_id, service, notices)
     evidence = gather_evidence(look, server, timeline, service)
     diagnostics, charts = _measured(look, server, samples or Samples())
     return ServerStory(
@@ -88,17 +94,28 @@ def gather_evidence(
 ) -> Evidence:
     """What explains the server, asked for where it is not at hand."""
     server_id = server["id"]
-    faults = look.state("faults", "/faults", {"faults": []}, server=server_id, limit=1)["faults"]
+    told = look.state("faults", "/faults", {"faults": []}, server=server_id, limit=_FAULTS)["faults"]
+    faults = [each for each in told if not each.get("attempt")]
     return Evidence(
         server=server,
         timeline=[entry for entry in timeline if entry.request_id],
         now=look.at,
         service=service,
         decisions=look.state("decisions", "/decisions", {"decisions": []}, server=server_id)["decisions"],
-        conditions=look.state("conditions", f"/servers/{server_id}/conditions", {"conditions": []})["conditions"],
+        conditions=_conditions(look, server),
         cause=_cause(server, timeline, faults),
         cause_host=faults[0].get("host") if faults else None,
     )
+
+
+def _conditions(look: Look, server: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """What is kept of the server as it is now: of one that is deleted nothing is."""
+    if server.get("status") == "DELETED":
+        return ()
+    found: Sequence[Mapping[str, Any]] = look.state(
+        "conditions", f"/servers/{server['id']}/conditions", {"conditions": []}
+    )["conditions"]
+    return found
 
 
 def _cause(server: Mapping[str, Any], timeline: Sequence[Entry], faults: Sequence[Mapping[str, Any]]) -> str | None:
@@ -112,9 +129,10 @@ def _cause(server: Mapping[str, Any], timeline: Sequence[Entry], faults: Sequenc
     return None
 
 
-def _timeline(look: Look, server_id: str, service: Mapping[str, Any] | None) -> list[Entry]:
+def _timeline(look: Look, server_id: str, service: Mapping[str, Any] | None, notices: Notices | None) -> list[Entry]:
     told = entries(actions_of(look, server_id), now=look.at)
-    return merged(told, [*_journal(look, server_id), *_turns_of_host(look, service, told)])
+    rows = [*_journal(look, server_id), *_turns_of_host(look, service, told)]
+    return merged(told, [*from_journal(rows), *heard_of_server(look, notices, server_id)])
 
 
 def actions_of(look: Look, server_id: str) -> list[Mapping[str, Any]]:

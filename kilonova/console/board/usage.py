@@ -45,6 +45,7 @@ def usage(client: Client, *, all_projects: bool, month: str = "") -> Usage:
         if is_exact
         else _reported(look, begin, end, all_projects=all_projects)
     )
+    look.check_told("usage")
     return Usage(
         month=begin.strftime("%Y-%m"),
         limits=_limits(look, names, all_projects=all_projects),

@@ -27,10 +27,23 @@ CAUSES: Final[tuple[Cause, ...]] = (
         "Flatten the image (qemu-img convert), upload it again, and rebuild the server.",
     ),
     _cause(
+        "kernel_unfit",
+        r"not the kernel it claims|larger than a kernel may be",
+        "The image of {name} names a kernel (kernel_id) that is none, or none that boots here.",
+        "Set the image's kernel_id to a right kernel and ramdisk_id to its ramdisk, or remove both where the image "
+        "boots by itself; then rebuild the server.",
+    ),
+    _cause(
         "image_too_large",
         r"image.{0,40}(too large|larger than)|Flavor's disk is too small",
         "The image is larger than the disk of {name}'s flavor.",
         "Choose a flavor with a larger root disk.",
+    ),
+    _cause(
+        "image_unverified",
+        r"signature.{0,60}(cannot be verified|verif\w+ failed|validation failed)|cannot verify.{0,20}signature",
+        "{name} asked for an image that is signed by certificates it trusts, and the signature could not be verified.",
+        "Order or rebuild it without trusted certificates, or with an image that is signed by one of them.",
     ),
     _cause(
         "image_unavailable",
@@ -47,7 +60,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _cause(
         "image_corrupt",
         r"checksum|is not what it claims|image.{0,30}corrupt|invalid image|not a valid image",
-        "The image of {name} is damaged, or not of the format that it claims.",
+        "The image or the disk of {name} is damaged, or not of the format that it claims.",
         "Check the image's format and checksum, upload it again, and rebuild the server.",
     ),
     _cause(

@@ -13,8 +13,8 @@ _FULL_PERCENT: Final = 95.0
 class HostEvidence:
     """What is known of a host: its compute service (with conditions, on a Kilonova), how full it is, and who fails.
 
-    ``fullest`` is what it has least left of and how many percent of that are taken; ``failed`` are servers that
-    failed there, with their causes.
+    ``fullest`` is what it has least left of and how many percent of that are taken; ``failed`` is what
+    failed there lately for a cause that lies with the host.
     """
 
     service: Mapping[str, Any]

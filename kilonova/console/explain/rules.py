@@ -26,6 +26,8 @@ PHRASES: Final = frozenset(
     }
 )
 """What stands for a fact that is not known; the only facts that are words of ours."""
+_OF_THE_CLOUD: Final = frozenset({"why", "message", "what"})
+"""Facts that the cloud said in words, rather than names, numbers and times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +40,15 @@ class Said:
     def __str__(self) -> str:
         return self.text.format_map(self.facts)
 
-    def told(self, translate: Callable[[str], str]) -> str:
-        """The sentence in another language; what it is told of stays as it is."""
-        facts = {
-            name: translate(value) if name != "name" and isinstance(value, str) and value in PHRASES else value
-            for name, value in self.facts.items()
-        }
+    def told(self, translate: Callable[[str], str], retell: Callable[[str], str] = str) -> str:
+        """The sentence in another language. ``retell`` is for what the cloud said; names stay as they are."""
+        facts = {}
+        for name, value in self.facts.items():
+            is_text = name != "name" and isinstance(value, str)
+            if is_text and value in PHRASES:
+                facts[name] = translate(value)
+            else:
+                facts[name] = retell(value) if is_text and name in _OF_THE_CLOUD else value
         return translate(self.text).format_map(facts)
 
 
@@ -73,7 +78,8 @@ class Rule(Generic[E]):
     """One row: what it looks for, and what it says of it.
 
     The texts have the facts' names in braces. ``is_cause`` marks rows that say why an operation failed: where the
-    thing itself was not harmed by that, ``unharmed`` is said too.
+    thing itself was not harmed by that, ``unharmed`` is said too. ``advises`` chooses another advice where there is
+    one that fits better.
     """
 
     name: str
@@ -83,25 +89,33 @@ class Rule(Generic[E]):
     tone: str = "bad"
     is_cause: bool = False
     shows: Callable[[E], Sequence[str]] = field(default=lambda _: ())
+    advises: Callable[[E], str | None] = field(default=lambda _: None)
 
 
 def first(
-    rules: Sequence[Rule[E]], evidence: E, known: Facts, *, unharmed: Callable[[E], str | None] = lambda _: None
+    rules: Sequence[Rule[E]],
+    evidence: E,
+    known: Facts,
+    *,
+    tried: Callable[[E], str | None] = lambda _: None,
+    unharmed: Callable[[E], str | None] = lambda _: None,
 ) -> Explanation:
-    """What the first rule that finds something says; ``known`` are facts that every sentence may name."""
+    """What the first rule that finds something says; ``known`` are facts that every sentence may name.
+
+    Of what failed it is said too where it was ``tried`` in vain, and that the thing itself is ``unharmed``, if it is.
+    """
     for rule in rules:
         facts = rule.finds(evidence)
         if facts is None:
             continue
         all_facts = {**known, **facts}
         spared = unharmed(evidence) if rule.is_cause else None
-        why = [Said(text=rule.sentence, facts=all_facts)]
-        if spared:
-            why.append(Said(text=spared, facts=all_facts))
+        more = tried(evidence) if rule.is_cause else None
+        why = [Said(text=text, facts=all_facts) for text in (rule.sentence, more, spared) if text]
         return Explanation(
             rule=rule.name,
             why=tuple(why),
-            do=Said(text=rule.advice, facts=all_facts),
+            do=Said(text=rule.advises(evidence) or rule.advice, facts=all_facts),
             evidence=tuple(dict.fromkeys(rule.shows(evidence))),
             tone="wait" if spared else rule.tone,
         )

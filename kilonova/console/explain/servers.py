@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kilonova.console.explain.causes import CAUSES, Cause
+from kilonova.console.explain.lacks import GENERAL, advise, count_lacks, find_reasons
 from kilonova.console.explain.rules import Explanation, Facts, Rule, find_condition, first, spoken, spoken_text
 from kilonova.console.timeline import Entry, instant
 
@@ -102,8 +103,14 @@ def explain(evidence: Evidence) -> Explanation:
         "name": evidence.server.get("name", ""),
         "host": evidence.host,
         "what": entry.action if entry else "operation",
+        "tried": ", ".join(entry.failed_on if entry else ()),
     }
-    return first(RULES, evidence, known, unharmed=_unharmed)
+    return first(RULES, evidence, known, tried=_tried, unharmed=_unharmed)
+
+
+def _tried(evidence: Evidence) -> str | None:
+    many = evidence.blamed is not None and len(evidence.blamed.failed_on) > 1
+    return "The {what} of {name} was tried on {tried}, and failed on each." if many else None
 
 
 def _unharmed(evidence: Evidence) -> str | None:
@@ -132,14 +139,30 @@ def _no_host(evidence: Evidence) -> Facts | None:
     is_so = "No valid host was found" in evidence.trouble or evidence.cause == "no_valid_host"
     if not is_so or not (evidence.is_error or evidence.blamed):
         return None
-    decision = evidence.decisions[-1] if evidence.decisions else {}
-    said = str(evidence.message or "").partition("No valid host was found.")[2].strip()
-    return {"why": decision.get("summary") or said or "the cloud does not say what the hosts lack"}
+    return {
+        "why": _decision(evidence).get("summary") or _said(evidence) or "the cloud does not say what the hosts lack"
+    }
+
+
+def _decision(evidence: Evidence) -> Mapping[str, Any]:
+    return evidence.decisions[-1] if evidence.decisions else {}
+
+
+def _said(evidence: Evidence) -> str:
+    return str(evidence.message or "").partition("No valid host was found.")[2].strip()
+
+
+def _reasons(evidence: Evidence) -> list[str]:
+    return find_reasons(_decision(evidence), _said(evidence))
+
+
+def _no_other_host(evidence: Evidence) -> Facts | None:
+    return _no_host(evidence) if set(_reasons(evidence)) == {"the server's own host"} else None
 
 
 def _decision_lines(evidence: Evidence) -> list[str]:
-    counts = (evidence.decisions[-1].get("document") or {}).get("counts") or [] if evidence.decisions else []
-    return [f"{row.get('filter', '?')}: {row.get('count', 0)} × {row.get('reason', '?')}" for row in counts]
+    rows = count_lacks(_decision(evidence))
+    return [f"{row.get('filter', '?')}: {row.get('count', 0)} × {row.get('reason', '?')}" for row in rows]
 
 
 def _host_down(evidence: Evidence) -> Facts | None:
@@ -300,6 +323,13 @@ _AS_ASKED: Final = (
         "{name} was deleted by {who} at {at} and can still be restored.",
         "Restore it, or let it go.",
     ),
+    (
+        "deleted",
+        "DELETED",
+        "delete",
+        "{name} was deleted by {who} at {at}: it is gone, and what is told here is its history.",
+        "Nothing to do.",
+    ),
 )
 """Rule, status, the action that leads there, sentence, advice."""
 
@@ -319,10 +349,19 @@ RULES: Final[tuple[Rule[Evidence], ...]] = (
         shows=_host_lines,
     ),
     Rule(
+        name="no_other_host",
+        finds=_no_other_host,
+        sentence="There is no other host for {name}: {why}.",
+        advice="A server moves to another host only: add one, or bring one back that is down or disabled.",
+        is_cause=True,
+        shows=lambda evidence: [*_decision_lines(evidence), *_fault_lines(evidence)],
+    ),
+    Rule(
         name="no_valid_host",
         finds=_no_host,
         sentence="No host could take {name}: {why}.",
-        advice="Choose a smaller flavor or another zone, or free or add capacity on the hosts that were nearest.",
+        advice=GENERAL,
+        advises=lambda evidence: advise(_reasons(evidence)),
         is_cause=True,
         shows=lambda evidence: [*_decision_lines(evidence), *_fault_lines(evidence)],
     ),

@@ -14,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from kilonova.console.accounts import Login
+from kilonova.console.accounts import Login, Place
+from kilonova.console.board import screen_address
 from kilonova.console.client import Client
 from kilonova.console.errors import CloudError
+from kilonova.console.intake import Notices
 from kilonova.console.web import filters
 from kilonova.console.web.guards import guarded, is_ours, local, read_form
 from kilonova.console.web.live import live
@@ -40,14 +42,25 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Console:
-    """The web console of one cloud, whose identity service is at ``auth_url``."""
+    """The web console of one cloud; ``place`` says where that is, as whom is asked of who comes.
+
+    ``notices`` is what is heard on the cloud's message bus, None where that is not listened to. ``asks_domain`` is for
+    clouds that may have several domains of users.
+    """
 
     def __init__(
-        self, auth_url: str, *, connect: Connect = Client, clock: Callable[[], float] = time.monotonic
+        self,
+        place: Place,
+        *,
+        connect: Connect = Client,
+        clock: Callable[[], float] = time.monotonic,
+        notices: Notices | None = None,
+        asks_domain: bool = False,
     ) -> None:
-        self._auth_url = auth_url
+        self._place = place
+        self._asks_domain = asks_domain
         self._connect = connect
-        self.sessions = Sessions(clock)
+        self.sessions = Sessions(clock, notices)
 
     def application(self) -> Starlette:
         """What answers below ``/console``."""
@@ -59,6 +72,7 @@ class Console:
                 Route("/sign-out", _posted(self._sign_out), methods=["POST"]),
                 Route("/language", _posted(self._language), methods=["POST"]),
                 Route("/filters", _posted(self._filters), methods=["POST"]),
+                Route("/servers/{id}/screen", _posted(self._screen), methods=["POST"]),
                 Route("/live", self._live),
                 Route("/usage.csv", self._usage_csv),
                 *(Route(page.path, self._shown(page)) for page in PAGES),
@@ -74,14 +88,14 @@ class Console:
         return guarded(Response(content, media_type=_FILES[name]), {"Cache-Control": "max-age=300"})
 
     async def _sign_in_page(self, request: Request) -> Response:
-        return self._html(request, None, "sign_in.html", _signing_in(request.query_params.get("next", "/")))
+        return self._html(request, None, "sign_in.html", self._signing_in(request.query_params.get("next", "/")))
 
     async def _sign_in(self, request: Request, form: Mapping[str, str]) -> Response:
-        login = Login(
-            auth_url=self._auth_url,
-            username=form.get("username", ""),
-            password=form.get("password", ""),
-            project_name=form.get("project", "") or None,
+        login = self._place.login(
+            form.get("username", ""),
+            form.get("password", ""),
+            form.get("project", "") or None,
+            domain=form.get("domain", "") if self._asks_domain else "",
         )
         onward = local(form.get("next", "/"))
         client = self._connect(login)
@@ -90,13 +104,17 @@ class Console:
         except CloudError as error:
             client.close()
             status = 401 if error.status is not None else 502
-            return self._html(request, None, "sign_in.html", _signing_in(onward, error.message), status=status)
+            return self._html(request, None, "sign_in.html", self._signing_in(onward, error.message), status=status)
         session = self.sessions.add(
             client, user=login.username, project=person.project_name or "", is_admin="admin" in person.roles
         )
         reply = RedirectResponse(f"{_root(request)}{onward}", 303)
         _keep(reply, request, _COOKIE, session.id)
         return guarded(reply)
+
+    def _signing_in(self, onward: str, message: str = "") -> dict[str, Any]:
+        domain = self._place.user_domain_name if self._asks_domain else None
+        return {"message": message, "next": local(onward), "domain": domain}
 
     async def _sign_out(self, request: Request, form: Mapping[str, str]) -> Response:
         session = self._session(request)
@@ -119,11 +137,24 @@ class Console:
             _keep(reply, request, filters.COOKIE, filters.written(wanted), seconds=filters.SECONDS)
         return guarded(reply)
 
+    async def _screen(self, request: Request, form: Mapping[str, str]) -> Response:
+        """A page that leads on to a server's screen: forms may not, which is what keeps them from leading elsewhere."""
+        session, server_id = self._session(request), request.path_params["id"]
+        if session is None or not session.owns(form.get("form_token", "")):
+            return guarded(RedirectResponse(f"{_root(request)}/servers/{quote(server_id, safe='')}", 303))
+        try:
+            address = await run_in_threadpool(screen_address, session.client, server_id)
+        except CloudError as error:
+            return self._trouble(request, session, error)
+        reply = self._html(request, session, "screen.html", {"address": address})
+        return guarded(reply, {"Refresh": f"0; url={address}"})
+
     async def _live(self, request: Request) -> Response:
         session = self._session(request)
         if session is None:
             return guarded(Response("sign in first", 401))
-        return guarded(live(session.client), {"X-Accel-Buffering": "no"})
+        server = request.query_params.get("server", "")
+        return guarded(live(session.client, session.notices, server=server), {"X-Accel-Buffering": "no"})
 
     async def _usage_csv(self, request: Request) -> Response:
         session = self._session(request)
@@ -226,10 +257,6 @@ def _keep(reply: Response, request: Request, name: str, value: str, *, seconds: 
         secure=request.url.scheme == "https",
         path=_root(request) or "/",
     )
-
-
-def _signing_in(onward: str, message: str = "") -> dict[str, Any]:
-    return {"message": message, "next": local(onward)}
 
 
 def _root(request: Request) -> str:

@@ -51,7 +51,7 @@ def usage(asked: Asked, _everyone: bool) -> str:  # noqa: FBT001 - the same
     return shlex.join(["kilonova", "usage", "report", *(["--month", asked["month"]] if asked.get("month") else [])])
 
 
-def past(asked: Asked, _everyone: bool) -> str:  # noqa: FBT001 - the same
-    """The same instant, asked of the cloud itself."""
-    at = shlex.quote(f"as_of={asked.get('at') or '2026-11-22T09:58:00Z'}")
-    return f'curl -sG -H "X-Auth-Token: $(openstack token issue -f value -c id)" -d {at} "$KILONOVA/state/v1/servers"'
+def past(at: str, address: str) -> str:
+    """The same instant, asked of the cloud itself, which is at that address, with the token of who runs this."""
+    header = '"X-Auth-Token: $(openstack token issue -f value -c id)"'
+    return f"curl -sG -H {header} -d as_of={shlex.quote(at)} {shlex.quote(f'{address}/servers')}"

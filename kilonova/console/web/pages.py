@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Final
 
 from kilonova.console import board
+from kilonova.console.answers import answer
 from kilonova.console.board.feed import KINDS
 from kilonova.console.errors import CloudError
 from kilonova.console.web import commands
-from kilonova.console.web.answers import answer
 from kilonova.console.web.commands import Asked, Command
 from kilonova.console.web.sessions import Session
 
@@ -16,8 +17,10 @@ STATUSES: Final = (
     "ACTIVE", "BUILD", "ERROR", "SHUTOFF", "PAUSED", "SUSPENDED", "RESCUE", "VERIFY_RESIZE", "RESIZE", "MIGRATING",
     "REBOOT", "HARD_REBOOT", "SHELVED", "SHELVED_OFFLOADED",
 )  # fmt: skip
+_NO_COMMAND: Final = {"command": ""}
+"""What is found on a page wins over its command: where the cloud cannot tell it, no command does."""
 _SPANS: Final = (1, 6, 24, 168)
-"""Hours of failures to choose from."""
+"""Hours of failures, and of what was taken of a host, to choose from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,26 +55,39 @@ def _servers(session: Session, asked: Asked) -> Mapping[str, Any]:
 
 
 def _server(session: Session, asked: Asked) -> Mapping[str, Any]:
-    return {"story": board.server_story(session.client, asked["id"], session.samples)}
+    return {"story": board.server_story(session.client, asked["id"], session.samples, session.notices)}
 
 
 def _operation(session: Session, asked: Asked) -> Mapping[str, Any]:
-    return {"story": board.find_operation(session.client, asked["id"], server_id=asked.get("server", ""))}
+    found = board.find_operation(session.client, asked["id"], server_id=asked.get("server", ""))
+    if not found.records:
+        return {"story": found}
+    # It is none of a server's actions, whose command the page has otherwise.
+    return {"story": found, "command": commands.operation({"id": asked["id"]}, everyones(session, asked))}
 
 
 def _hosts(session: Session, asked: Asked) -> Mapping[str, Any]:
     grouping = "aggregate" if asked.get("group") == "aggregate" else "zone"
     colour = "trouble" if asked.get("colour") == "trouble" else "load"
-    return {"hosts": board.hosts(session.client, session.samples), "grouping": grouping, "colour": colour}
+    found = board.hosts(session.client, session.samples, session.notices)
+    return {"hosts": found, "grouping": grouping, "colour": colour}
 
 
 def _host(session: Session, asked: Asked) -> Mapping[str, Any]:
-    return {"story": board.host_story(session.client, board.checked_id(asked["id"]), session.samples)}
+    hours = _span(asked)
+    host = board.checked_id(asked["id"])
+    found = board.host_story(session.client, host, session.samples, session.notices, hours=hours)
+    return {"story": found, "spans": _SPANS}
+
+
+def _span(asked: Asked) -> int:
+    """The hours that are asked for; a day where they are none of those to choose from."""
+    text = asked.get("hours", "")
+    return int(text) if text in map(str, _SPANS) else 24
 
 
 def _failures(session: Session, asked: Asked) -> Mapping[str, Any]:
-    text = asked.get("hours", "24")
-    hours = int(text) if text in map(str, _SPANS) else 24
+    hours = _span(asked)
     everyone = everyones(session, asked)
     found = board.failures(session.client, all_projects=everyone, hours=hours)
     return {"failures": found, "hours": hours, "spans": _SPANS, "all_projects": everyone}
@@ -79,7 +95,10 @@ def _failures(session: Session, asked: Asked) -> Mapping[str, Any]:
 
 def _explain(session: Session, asked: Asked) -> Mapping[str, Any]:
     question = asked.get("q", "").strip()[:255]
-    return {"question": question, "answer": answer(session.client, question, session.samples) if question else None}
+    if question:
+        return {"question": question, "answer": answer(session.client, question, session.samples), "troubled": None}
+    found = board.troubled(session.client, all_projects=everyones(session, asked))
+    return {"question": "", "answer": None, "troubled": found}
 
 
 def _usage(session: Session, asked: Asked) -> Mapping[str, Any]:
@@ -90,17 +109,18 @@ def _usage(session: Session, asked: Asked) -> Mapping[str, Any]:
 
 def _feed(session: Session, asked: Asked) -> Mapping[str, Any]:
     topic, server = asked.get("topic", "").strip(), asked.get("server", "").strip()
-    return {
-        "feed": board.feed(session.client, topic=topic, server=server),
-        "topic": topic,
-        "server": server,
-        "kinds": KINDS,
-    }
+    found = board.feed(session.client, topic=topic, server=server, notices=session.notices)
+    told = {"feed": found, "topic": topic, "server": server, "kinds": KINDS}
+    return told if found.head is not None else {**told, **_NO_COMMAND}
 
 
 def _past(session: Session, asked: Asked) -> Mapping[str, Any]:
     names = ("at", "to", "tick")
-    return {"past": board.past(session.client, **{name: asked.get(name, "").strip() for name in names})}
+    found = board.past(session.client, **{name: asked.get(name, "").strip() for name in names})
+    if not found.is_told:
+        return {"past": found, **_NO_COMMAND}
+    at = found.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"past": found, "command": commands.past(at, session.client.state_address())}
 
 
 PAGES: Final = (
@@ -137,7 +157,7 @@ PAGES: Final = (
         command=commands.plain("kilonova events --follow"),
         title="Feed",
     ),
-    Page(path="/time", template="time.html", gather=_past, command=commands.past, title="Time", is_live=False),
+    Page(path="/time", template="time.html", gather=_past, command=commands.plain(""), title="Time", is_live=False),
 )
 
 

@@ -56,12 +56,12 @@ class Stage:
     left: tuple[float, ...]
 
 
-def line(series: Series) -> Line:
-    """The chart of a series of at least one point."""
+def line(series: Series, top: float | None = None) -> Line:
+    """The chart of a series of at least one point; ``top`` is the value at its upper edge, the highest without."""
     values = [value for _, value in series.points]
     began, ended = series.points[0][0], series.points[-1][0]
     whole = max((ended - began).total_seconds(), 1e-6)
-    top = max(*values, 1e-9) if len(values) > 1 else max(values[0], 1e-9)
+    top = top or max(*values, 1e-9)
     places = [
         (
             round((at - began).total_seconds() / whole * WIDTH, 1),
@@ -80,6 +80,17 @@ def line(series: Series) -> Line:
         began_at=began,
         ended_at=ended,
     )
+
+
+def stack(counts: Sequence[tuple[str, float]]) -> list[tuple[str, float, float]]:
+    """One bar of all counts beside one another: name, where it begins and how wide it is, in hundredths."""
+    whole = sum(count for _, count in counts) or 1.0
+    found, begin = [], 0.0
+    for name, count in counts:
+        width = 100 * count / whole
+        found.append((name, round(begin, 2), round(width, 2)))
+        begin += width
+    return found
 
 
 def columns(values: Sequence[tuple[str, float]]) -> list[Column]:

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefined, Undefined
 from jinja2.utils import missing
+from markupsafe import Markup
 
 from kilonova.console.explain import Said
-from kilonova.console.timeline import instant
+from kilonova.console.timeline import instant, power_word
 from kilonova.console.web import pictures
 from kilonova.console.web.pages import PAGES
-from kilonova.console.words import translated
+from kilonova.console.words import counted, retold, translated
 
 _TONES: Final = {
     "ACTIVE": "good",
@@ -51,15 +52,21 @@ class _Untold(ChainableUndefined):
 
 
 def render(template: str, found: Mapping[str, Any]) -> str:
-    """The page's text. ``found`` has at least ``language``, ``session``, ``root`` and ``here``."""
+    """The page's text. ``found`` has at least ``language``, ``session``, ``root`` and ``here``.
+
+    Templates say what is theirs by ``t``, and what the cloud says by ``cloud``.
+    """
     language = found["language"]
 
     def t(text: str, /, **facts: Any) -> str:
-        words = translated(text, language)
+        words = counted(translated(text, language), facts.get("count"))
         return words.format_map(facts) if facts else words
 
     def told(said: Said) -> str:
-        return said.told(lambda text: translated(text, language))
+        return said.told(t, cloud)
+
+    def cloud(text: Any) -> str:
+        return retold(str(text), language)
 
     now = datetime.now(UTC)
     text: str = (
@@ -71,6 +78,7 @@ def render(template: str, found: Mapping[str, Any]) -> str:
             made_at=now.strftime("%H:%M:%S UTC"),
             t=t,
             told=told,
+            cloud=cloud,
             pictures=pictures,
             **found,
         )
@@ -88,6 +96,9 @@ def _environment() -> Environment:
         "span": _span,
         "tone": _tone,
         "number": _number,
+        "breakable": _breakable,
+        "bytes": _bytes,
+        "power": power_word,
         "good_when": _condition_tone,
     }
     return environment
@@ -100,9 +111,13 @@ def _moment(value: Any) -> str:
     return _parsed(value).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _clock(value: Any) -> str:
-    """The same without its day."""
-    return _parsed(value).strftime("%H:%M:%S") if value else "–"
+def _clock(value: Any, other: Any = None) -> str:
+    """The same without its day; with it, but without seconds, where ``other`` is of another day."""
+    if not value:
+        return "–"
+    moment = _parsed(value)
+    is_far = other is not None and _parsed(other).date() != moment.date()
+    return moment.strftime("%Y-%m-%d %H:%M" if is_far else "%H:%M:%S")
 
 
 def _iso(value: Any) -> str:
@@ -138,6 +153,21 @@ def _number(value: Any) -> str:
     if float(value).is_integer() or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:,.2f}"
+
+
+def _breakable(name: Any) -> Markup:
+    """A name that may be broken after its underscores; escaped, as everything is."""
+    return Markup("_<wbr>").join(str(name).split("_"))
+
+
+def _bytes(value: Any) -> str:
+    """An amount of bytes for people, in units of a thousand."""
+    if value is None or isinstance(value, Undefined):
+        return "–"
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= factor:
+            return f"{value / factor:,.1f} {unit}"
+    return f"{value:,.0f} B"
 
 
 def _tone(status: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from kilonova.console.board import Samples
 from kilonova.console.client import Client
+from kilonova.console.intake import Notices
 
 _MOST: Final = 1000
 _SECONDS: Final = 8 * 3600.0
@@ -19,7 +20,8 @@ _SECONDS: Final = 8 * 3600.0
 class Session:
     """One browser of one person. ``form_token`` has to come with every form (against forged requests).
 
-    ``samples`` are everybody's: what is in them is shown only after the thing itself was, to whom may see it.
+    ``samples`` and ``notices`` are everybody's: what is in them is shown only after the thing itself was, to whom may
+    see it. ``notices`` is None where no message bus is heard.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Session:
     form_token: str
     expires_at: float
     samples: Samples
+    notices: Notices | None
 
     def owns(self, form_token: str) -> bool:
         """Whether a form was made by this session."""
@@ -39,10 +42,11 @@ class Session:
 class Sessions:
     """All of them, in memory: a restart signs everybody out. ``clock`` tells seconds that never go back."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], notices: Notices | None = None) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._samples = Samples()
+        self._notices = notices
         self._known: OrderedDict[str, Session] = OrderedDict()
 
     def add(self, client: Client, *, user: str, project: str, is_admin: bool) -> Session:
@@ -56,6 +60,7 @@ class Sessions:
             form_token=secrets.token_urlsafe(32),
             expires_at=self._clock() + _SECONDS,
             samples=self._samples,
+            notices=self._notices,
         )
         with self._lock:
             self._known[session.id] = session

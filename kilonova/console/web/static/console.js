@@ -55,7 +55,7 @@ async function refresh() {
 function soon() { due ??= setTimeout(refresh, wait); }
 
 function listen() {
-  const stream = new EventSource(`${words.root}/live`);
+  const stream = new EventSource(`${words.root}/live?server=${encodeURIComponent(words.server ?? "")}`);
   const say = (text) => { const pulse = document.getElementById("pulse"); if (pulse && pulse.textContent !== text) pulse.textContent = text; };
   stream.addEventListener("ready", () => { say(`● ${words.wordLive}`); });
   stream.addEventListener("changed", () => { say(`● ${words.wordLive}`); soon(); });

@@ -1,0 +1,77 @@
+"""What was heard on another Nova's message bus, for who may know it. A Kilonova's journal tells all of it itself."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from kilonova.console.board.look import Look
+from kilonova.console.intake import Notice, Notices
+from kilonova.console.timeline import Happening, Moment
+
+_NO_CHANGE: Final = "exists"
+"""Tells usage of every server every hour, and nothing that happened."""
+_SHOWN: Final = 200
+
+
+def heard_of_server(look: Look, notices: Notices | None, server_id: str) -> list[Happening]:
+    """What was heard of a server that this login was shown; by request, the oldest first."""
+    if notices is None or not look.hears(notices):
+        return []
+    groups: dict[str, list[Notice]] = {}
+    for each in _once(notices.of_server(server_id)):
+        groups.setdefault(each.request_id or str(each.number), []).append(each)
+    return [_happening(members, is_admin=_is_admin(look)) for members in groups.values()]
+
+
+def heard_of_host(look: Look, notices: Notices | None, host: str) -> list[Notice]:
+    """What was heard of a host, the newest first. Only who may see hosts at all may ask."""
+    if notices is None or not look.hears(notices):
+        return []
+    return notices.of_host(host)[::-1]
+
+
+def heard_of_hosts(look: Look, notices: Notices | None) -> list[Notice]:
+    """What hosts told last of themselves, and of what failed there; the newest first. Who may ask is as above."""
+    if notices is None or not look.hears(notices):
+        return []
+    return [each for each in notices.newest() if each.host and (each.is_error or not each.server_id)]
+
+
+def heard_lately(look: Look, notices: Notices | None, *, topic: str = "", server: str = "") -> Sequence[Notice]:
+    """What was heard last, the newest first: administrators read all of it, others what is about their own servers."""
+    if notices is None or not look.hears(notices):
+        return []
+    own = None if _is_admin(look) else look.client.sign_in_once().project_id or ""
+    return notices.newest(project_id=own, topic=topic, server=server)[:_SHOWN]
+
+
+def _is_admin(look: Look) -> bool:
+    return "admin" in look.client.sign_in_once().roles
+
+
+def _once(told: Sequence[Notice]) -> list[Notice]:
+    """Without what only tells usage, and each of what is told in both of Nova's formats in the newer one alone."""
+    newer = {(each.request_id, each.action, each.phase) for each in told if each.is_versioned}
+    return [
+        each
+        for each in told
+        if each.action != _NO_CHANGE and (each.is_versioned or (each.request_id, each.action, each.phase) not in newer)
+    ]
+
+
+def _happening(members: Sequence[Notice], *, is_admin: bool) -> Happening:
+    first = members[0]
+    return Happening(
+        at=first.at,
+        request_id=first.request_id,
+        title="Notified",
+        action=first.action,
+        user_id=first.user_id or None,
+        moments=tuple(Moment(at=each.at, kind="notification", text=_text(each, is_admin=is_admin)) for each in members),
+        outcome="failed" if any(each.is_error for each in members) else "ok",
+    )
+
+
+def _text(notice: Notice, *, is_admin: bool) -> str:
+    """Where it was, and what was raised, is for who administers the cloud."""
+    more = (notice.turned, notice.fault if is_admin else "", notice.publisher if is_admin else "")
+    return " · ".join(filter(None, (notice.event_type, *more)))
