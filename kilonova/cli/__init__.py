@@ -20,6 +20,7 @@ _COMMANDS = {
     "capacity": ("kilonova.cli.capacity", "Say what is taken of what there is."),
     "top": ("kilonova.cli.top", "Watch the cloud live."),
     "completion": ("kilonova.cli.completion", "Teach a shell to complete this command."),
+    "console": ("kilonova.cli.console", "Serve the console of a cloud that runs elsewhere."),
     "timeline": ("kilonova.cli.timeline", "Tell what happened to a server."),
     "explain": ("kilonova.cli.explain", "Say why a server, a host or a request is as it is, and what to do."),
     "failures": ("kilonova.cli.failures", "Group what went wrong by its cause."),

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ def sees_all(client: Client, *, own: bool) -> bool:
 
 
 class ServerName(click.ParamType[str]):
-    """The name or id of a server; the shell completes names."""
+    """The name or id of a server; the shell completes names that are a plain word to it."""
 
     name = "server"
 
@@ -53,15 +54,20 @@ class ServerName(click.ParamType[str]):
             found = board.find_servers(client, all_projects=sees_all(client, own=False), search=incomplete)
         except CloudError:
             return []
-        return [
-            CompletionItem(each["name"], help=each["status"])
-            for each in found.servers
-            if str(each["name"]).startswith(incomplete)
-        ]
+        named = [each for each in found.servers if str(each["name"]).startswith(incomplete)]
+        return [CompletionItem(each["name"], help=each["status"]) for each in named if _is_plain_word(each["name"])]
+
+
+def _is_plain_word(name: str) -> bool:
+    """Whether it means nothing to a shell: names are their makers' to choose, and shells read what was completed."""
+    return shlex.quote(name) == name and not name.startswith("-")
 
 
 def write(form: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as a table for people, or as data for programs; ``names`` are the columns and their order."""
+    """Rows as a table for people, or as data for programs; ``names`` are the columns and their order.
+
+    What is a list in the data is in a table, and in CSV, a text with commas.
+    """
     chosen = [{name: row.get(name) for name in names} for row in rows]
     match form:
         case "json":
@@ -69,11 +75,21 @@ def write(form: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) ->
         case "yaml":
             import yaml
 
-            click.echo(yaml.safe_dump(chosen, sort_keys=False), nl=False)
+            # By way of JSON, so that both say the same of values with a type of their own.
+            click.echo(yaml.safe_dump(json.loads(json.dumps(chosen)), sort_keys=False), nl=False)
         case "csv":
-            click.echo(_csv(names, chosen), nl=False)
+            click.echo(_csv(names, _flat(chosen)), nl=False)
         case _:
-            _table(names, chosen)
+            _table(names, _flat(chosen))
+
+
+def _flat(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: flat(value) for name, value in row.items()} for row in rows]
+
+
+def flat(value: Any) -> Any:
+    """A list as a text; None for one without anything in it."""
+    return ", ".join(map(str, value)) or None if isinstance(value, (list, tuple)) else value
 
 
 def _csv(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -104,4 +120,9 @@ def _table(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:,.2f}" if isinstance(value, float) else str(value)
+    return f"{value:,.2f}" if isinstance(value, float) else plain(value)
+
+
+def plain(text: Any) -> str:
+    """Without what would move a terminal's cursor or colour it: names and messages are others' to choose."""
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in str(text))

@@ -10,6 +10,7 @@ from kilonova.cli.asking import asking, connected, write
 from kilonova.console import board
 from kilonova.console.board import Bar, Hosts
 from kilonova.console.client import Client
+from kilonova.console.errors import CloudError
 
 COLUMNS = ("where", "what", "used", "total", "free", "percent")
 GROUPINGS = ("cloud", "zone", "aggregate", "host")
@@ -37,10 +38,16 @@ def command(*, os_cloud: str | None, form: str, grouping: str, above: float | No
 
 
 def rows(client: Client, grouping: str, *, above: float | None = None) -> list[dict[str, Any]]:
-    """One for each group and what it has; of what is fuller than ``above`` percent only, if wanted."""
+    """One for each group and what it has; of what is fuller than ``above`` percent only, if wanted.
+
+    CloudError for a login that is not shown any host: that is not the same as a cloud that has room.
+    """
+    found = board.hosts(client)
+    if not found.services:
+        raise CloudError("This login is not shown hosts, so it cannot be told what of them is taken.")
     return [
         _row(where, bar)
-        for where, bars in _groups(board.hosts(client), grouping)
+        for where, bars in _groups(found, grouping)
         for bar in bars
         if above is None or bar.percent > above
     ]

@@ -12,6 +12,7 @@ from kilonova.cli.asking import FORMATS, write
 from kilonova.cli.checkup import Finding, Status, machine, place
 from kilonova.config import Settings, load
 from kilonova.domain.errors import Unusable
+from kilonova.drivers.mending import find_checkout
 
 _COLUMNS: Final = ("check", "status", "seen", "mend")
 
@@ -43,13 +44,15 @@ def _examined(files: tuple[Path, ...], wanted: dict[tuple[str, str], str]) -> It
         return
     yield Finding(check="settings", status=Status.OK, seen="they make sense")
     yield from _of_machine(settings.kilonova.driver)
+    if settings.vnc.enabled:
+        yield machine.novnc(settings.DEFAULT.web)
     yield from _of_place(settings)
 
 
 def _of_machine(driver: str) -> Iterator[Finding]:
     yield machine.kvm()
     yield machine.qemu(driver)
-    yield machine.libvirt(driver)
+    yield machine.libvirt(driver, checkout=find_checkout())
     yield machine.memory()
     yield machine.user()
 

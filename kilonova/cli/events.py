@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from kilonova.cli.asking import ServerName, asking_once, connected, write
+from kilonova.cli.asking import ServerName, asking_once, connected, plain, write
 from kilonova.console import board
 from kilonova.console.client import Client
 from kilonova.console.errors import CloudError
@@ -138,7 +138,7 @@ class _Lines:
                 return self._csv(told)
             case _:
                 at = click.style(str(row["at"])[:19], dim=True)
-                return f"{row['seq']:>8}  {at}  {click.style(row['topic'], bold=True)}  {_plain(row['of'])}"
+                return f"{row['seq']:>8}  {at}  {click.style(row['topic'], bold=True)}  {plain(row['of'])}"
 
     def _csv(self, told: Mapping[str, Any]) -> str:
         import csv
@@ -151,8 +151,3 @@ class _Lines:
         self._is_begun = True
         table.writerow(told)
         return text.getvalue().rstrip("\n")
-
-
-def _plain(text: Any) -> str:
-    """Without what would move a terminal's cursor: names are their makers' to choose."""
-    return "".join(char if char.isprintable() else "?" for char in str(text))

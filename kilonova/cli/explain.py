@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from kilonova.cli.asking import ServerName, asking, connected, write
+from kilonova.cli.asking import ServerName, asking, connected, plain, write
+from kilonova.console.answers import Answer, answer
 from kilonova.console.board import Samples
 from kilonova.console.client import Client
-from kilonova.console.web.answers import Answer, answer
 
 COLUMNS = ("kind", "name", "rule", "sentence", "advice", "evidence")
 
@@ -25,10 +25,10 @@ def command(*, os_cloud: str | None, form: str, thing: str) -> None:
     told = explained(connected(os_cloud), thing)
     found = told.explanation
     if form == "table":
-        click.echo(found.sentence)
-        click.echo(f"What to do: {found.advice}")
+        click.echo(plain(found.sentence))
+        click.echo(f"What to do: {plain(found.advice)}")
         for line in found.evidence:
-            click.echo(f"  {line}")
+            click.echo(f"  {plain(line)}")
     else:
         write(form, COLUMNS, [row(told)])
     sys.exit(1 if found.tone == "bad" else 0)

@@ -11,14 +11,16 @@ from typing import Any, Final
 from cliff.lister import Lister
 from keystoneauth1.exceptions import ClientException
 
-from kilonova.cli import capacity, events, explain, failures, servers, status, timeline
-from kilonova.cli.asking import sees_all
+from kilonova.cli import capacity, events, explain, failures, servers, status, timeline, usage
+from kilonova.cli.asking import flat, sees_all
 from kilonova.console import board
 from kilonova.console.accounts import Login
 from kilonova.console.client import Client, Person
 from kilonova.console.errors import CloudError
 
 _LAST: Final = 20
+_NESTED: Final = ("json", "yaml")
+"""Formats that have lists."""
 
 
 class SessionClient(Client):
@@ -40,7 +42,7 @@ class SessionClient(Client):
             access = session.auth.get_access(session)
             compute = session.get_endpoint(service_type="compute", **place)
             self._login = Login(
-                auth_url=str(session.get_endpoint(service_type="identity", **place)).rstrip("/"),
+                auth_url=str(session.get_endpoint(service_type="identity", version=(3,), **place)).rstrip("/"),
                 username="",
                 password="",
                 verify=self._login.verify,
@@ -63,11 +65,18 @@ class SessionClient(Client):
         return {"interface": self._manager.interface, "region_name": self._manager.region_name}
 
 
+def asked_for_people(asked: argparse.Namespace) -> bool:
+    """Whether a table is wanted, and not data."""
+    return bool(asked.formatter == "table")
+
+
 class _Asking(Lister):
     """A list of what a cloud was asked for."""
 
     app: Any
     columns: tuple[str, ...]
+    data_columns: tuple[str, ...] = ()
+    """Where programs are told other ones."""
 
     def rows(self, client: Client, asked: argparse.Namespace) -> Iterable[Mapping[str, Any]]:
         """What there is to tell."""
@@ -78,7 +87,10 @@ class _Asking(Lister):
         client = SessionClient(self.app.client_manager)
         try:
             found = self.rows(client, parsed_args)
-            return self.columns, [tuple(row.get(name) for name in self.columns) for row in found]
+            names = self.columns if asked_for_people(parsed_args) else self.data_columns or self.columns
+            rows = [[row.get(name) for name in names] for row in found]
+            has_lists = parsed_args.formatter in _NESTED
+            return names, [tuple(row if has_lists else map(flat, row)) for row in rows]
         finally:
             client.close()
 
@@ -97,10 +109,12 @@ class Status(_OfProjects):
     """Say whether the cloud is well: services, servers by status, capacity."""
 
     columns = status.COLUMNS
+    data_columns = status.DATA_COLUMNS
 
     def rows(self, client: Client, asked: argparse.Namespace) -> Iterable[Mapping[str, Any]]:
         """One row a thing."""
-        return status.rows(board.overview(client, all_projects=sees_all(client, own=asked.own)))
+        found = board.overview(client, all_projects=sees_all(client, own=asked.own))
+        return status.rows(found) if asked_for_people(asked) else status.data(found)
 
 
 class Servers(_OfProjects):
@@ -114,13 +128,30 @@ class Servers(_OfProjects):
 
 
 class Failures(_OfProjects):
-    """Group the servers that are in error by what their fault says."""
+    """Group what failed in the last day by its cause."""
 
     columns = failures.COLUMNS
+    data_columns = failures.DATA_COLUMNS
 
     def rows(self, client: Client, asked: argparse.Namespace) -> Iterable[Mapping[str, Any]]:
         """One row a cause."""
         return failures.rows(client, all_projects=sees_all(client, own=asked.own))
+
+
+class Usage(_OfProjects):
+    """Say what was used in a month, by project and flavor."""
+
+    columns = usage.COLUMNS
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """With the month."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--month", help="Such as 2026-11; this month without.")
+        return parser
+
+    def rows(self, client: Client, asked: argparse.Namespace) -> Iterable[Mapping[str, Any]]:
+        """One row a project and flavor."""
+        return usage.rows(client, month=asked.month, own=not sees_all(client, own=asked.own))
 
 
 class Explain(_Asking):
@@ -163,7 +194,7 @@ class Events(_Asking):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """With what of the journal is wanted."""
         parser = super().get_parser(prog_name)
-        parser.add_argument("--last", type=int, default=_LAST, help=f"So many of them (default {_LAST}).")
+        parser.add_argument("-n", "--last", type=int, default=_LAST, help=f"So many of them (default {_LAST}).")
         parser.add_argument("--topic", action="append", default=[], help="Such as instance.stop; may be repeated.")
         parser.add_argument("--server", help="Only those of this server.")
         return parser

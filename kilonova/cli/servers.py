@@ -8,7 +8,7 @@ import click
 from kilonova.cli.asking import asking, connected, sees_all, write
 from kilonova.console import board
 
-COLUMNS = ("id", "name", "status", "task", "host", "address", "created", "fault")
+COLUMNS = ("id", "name", "status", "task", "host", "addresses", "created", "fault")
 
 
 @click.command(name="servers")
@@ -30,6 +30,6 @@ def row(server: Mapping[str, Any]) -> dict[str, Any]:
         **{name: server.get(name) for name in ("id", "name", "status", "created")},
         "task": server.get("OS-EXT-STS:task_state"),
         "host": server.get("OS-EXT-SRV-ATTR:host"),
-        "address": " ".join(addresses) or None,
+        "addresses": addresses,
         "fault": (server.get("fault") or {}).get("message"),
     }

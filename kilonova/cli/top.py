@@ -12,10 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kilonova.cli.asking import connected, sees_all
+from kilonova.cli.asking import connected, plain, sees_all
 from kilonova.console import board
 from kilonova.console.board import Bar, Overview
 from kilonova.console.errors import CloudError
+from kilonova.console.words import counted
 
 _WIDTH: Final = 30
 _FULL, _FULLER = 70.0, 90.0
@@ -55,7 +56,8 @@ def command(*, os_cloud: str | None, own: bool, delay: float, once: bool) -> Non
 
 def _frame(found: Overview) -> Group:
     colour, sentence = _VERDICTS[found.verdict]
-    head = Text.assemble((sentence, f"bold {colour}"), f"   {datetime.now(UTC):%H:%M:%S} UTC   {found.total} servers")
+    servers = counted("{count} servers", found.total).format(count=found.total)
+    head = Text.assemble((sentence, f"bold {colour}"), f"   {datetime.now(UTC):%H:%M:%S} UTC   {servers}")
     return Group(head, Text(), *_parts(found))
 
 
@@ -68,6 +70,8 @@ def _parts(found: Overview) -> Iterator[RenderableType]:
         yield Text("   ").join(counts)
         yield Text()
     yield from (_bar(bar) for bar in found.capacity)
+    if not found.services:
+        yield Text("This login is not shown services and capacity.", style="yellow")
     if found.unwell:
         services = (
             (each["host"], each["binary"], found.hosts.trouble(each), each.get("updated_at")) for each in found.unwell
@@ -110,5 +114,5 @@ def _table(names: tuple[str, ...], rows: Any) -> Table:
     for name in names:
         table.add_column(name)
     for row in rows:
-        table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("–" if cell is None else plain(cell)) for cell in row))
     return table

@@ -15,10 +15,13 @@ import click
 
 from kilonova import __version__
 from kilonova.bootstrap import Cloud, application, build
-from kilonova.cli.clouds import CLOUD, Access, Account, find_password, recall, remember
+from kilonova.bootstrap_consoles import has_consoles
+from kilonova.cli.clouds import Access, Account, find_password, recall, remember
+from kilonova.cli.listening import KEEP_ALIVE_SECONDS, bound, shown
 from kilonova.cli.logs import log_to
+from kilonova.cli.proxying import bound_for_consoles, proxying
 from kilonova.config import load
-from kilonova.domain.errors import Unusable
+from kilonova.proxy.pages import find_novnc
 
 
 @click.command(name="up")
@@ -46,14 +49,16 @@ def command(*, files: tuple[Path, ...], debug: bool, **wanted: object) -> None:
     # The address first: where it is taken, nothing is made.
     with (
         suppress(KeyboardInterrupt),
-        _bound(settings.kilonova.listen, settings.kilonova.port) as listener,
+        bound(settings.kilonova.listen, settings.kilonova.port, elsewhere="--port (make up PORT=…)") as listener,
+        bound_for_consoles(settings) as screens,
         closing(build(settings)) as cloud,
     ):
         log_to(cloud.state_dir / "kilonova.log", debug=debug)
-        base = f"http://{_shown(settings.kilonova.listen)}:{listener.getsockname()[1]}"
+        base = f"http://{shown(settings.kilonova.listen)}:{listener.getsockname()[1]}"
         access = _first_start(cloud, base)
         cloud.plane.start()
-        _serve(cloud, base, listener, lambda: _tell(cloud, base, access, seconds=time.monotonic() - began))
+        with proxying(settings, cloud.plane.consoles, screens):
+            _serve(cloud, base, listener, lambda: _tell(cloud, base, access, seconds=time.monotonic() - began))
         click.echo("Stopping …", err=True)
         _drain(cloud)
     click.echo("Stopped. Servers that were running still are; the next start finds them.", err=True)
@@ -66,35 +71,13 @@ def _drain(cloud: Cloud) -> None:
         click.echo("What did not end is handed back, and goes on at the next start.", err=True)
 
 
-def _bound(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((address, port))
-    except OSError as error:
-        listener.close()
-        raise Unusable(
-            f"Cannot listen on {address} port {port}: {error.strerror}. "
-            "Is a Kilonova running there already? Choose another with --port (make up PORT=…)."
-        ) from error
-    # In the queue from here on: whoever asks during the start is answered after it.
-    listener.listen(1024)
-    return listener
-
-
-def _shown(address: str) -> str:
-    anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
-    return anywhere.get(address, f"[{address}]" if ":" in address else address)
-
-
 def _first_start(cloud: Cloud, base: str) -> Access:
     """Make the accounts and the images that every cloud has; tells how clients sign in.
 
     The password is kept before the account is made: a start that is cut off between the two loses nothing.
     """
     is_new = not cloud.has_accounts()
-    password = find_password(cloud.state_dir) or (secrets.token_urlsafe(18) if is_new else None)
+    password = find_password(cloud.state_dir) or (secrets.token_hex(16) if is_new else None)
     account = Account(
         auth_url=f"{base}/identity/v3", username="admin", password=password or "", project="demo", region="RegionOne"
     )
@@ -112,21 +95,32 @@ def _tell(cloud: Cloud, base: str, access: Access, *, seconds: float) -> None:
         f"  images     {base}/image/v2",
         f"  network    {base}/network/v2.0",
         f"  console    {base}/console/",
+        *_told_of_consoles(cloud),
         f"  driver     {cloud.driver_name}: {cloud.driver_reason}",
         f"  state      {cloud.state_dir}",
     ]
     if access.is_new:
         lines += [f"  sign in    admin, password {access.password} (shown this once)"]
     lines += [f"             kept in {access.told}"] if access.is_new else [f"  sign in    {access.told}"]
-    try_it = f"{access.prefix}openstack --os-cloud {CLOUD} server create --flavor m1.tiny --image tiny --wait web1"
-    lines += ["", "Try", f"  {try_it}", "", "Ctrl-C stops it."]
+    lines += ["", "Try", *(f"  {command}" for command in access.commands(sys.argv[0])), "", "Ctrl-C stops it."]
     click.echo("\n".join(lines))
     sys.stdout.flush()
+
+
+def _told_of_consoles(cloud: Cloud) -> list[str]:
+    """The line of the proxy of remote consoles, where there is one."""
+    if not has_consoles(cloud.settings):
+        return []
+    place = shown(cloud.settings.vnc.novncproxy_host or cloud.settings.kilonova.listen)
+    lacks = "" if find_novnc(cloud.settings.DEFAULT.web) else " (noVNC is not installed)"
+    return [f"  screens    http://{place}:{cloud.plane.consoles.port}/{lacks}"]
 
 
 def _serve(cloud: Cloud, base: str, listener: socket.socket, tell: Callable[[], None]) -> None:
     """Serve until a signal comes; ``tell`` is called once the first request would be answered."""
     import uvicorn
+
+    from kilonova.cli.connections import served_so
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -137,16 +131,11 @@ def _serve(cloud: Cloud, base: str, listener: socket.socket, tell: Callable[[], 
             cloud.plane.audience.dismiss()
             await super().shutdown(sockets)
 
-    config = uvicorn.Config(
+    config = served_so(
         application(cloud, base=base),
         loop="uvloop",
-        http="httptools",
         ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=5,
     )
     # What was made so far lives as long as the process: the collector need not look at it again.

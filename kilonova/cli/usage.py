@@ -6,9 +6,11 @@ from typing import Any
 import click
 
 from kilonova.cli.asking import asking, connected, write
+from kilonova.console import board
 from kilonova.console.client import Client
 
 _AMOUNTS = ("servers", "hours", "vcpu_hours", "memory_mb_hours", "disk_gb_hours")
+COLUMNS = ("project", "flavor", *_AMOUNTS)
 
 
 @click.group(name="usage")
@@ -50,6 +52,15 @@ def report(
     found = client.state("/usage", group_by=",".join(groups), **window)["usage"]
     names = (*groups, *(["project_id"] if "project" in groups and form != "table" else []), *_AMOUNTS)
     write(form, names, _named(client, found))
+
+
+def rows(client: Client, *, month: str | None, own: bool) -> list[dict[str, Any]]:
+    """What was used in a month (this one without), by project and flavor; of another Nova, as it reports it itself.
+
+    CloudError for what is no month.
+    """
+    found = board.usage(client, all_projects=not own, month=month or "")
+    return [{**row, "project": row["name"]} for row in found.rows]
 
 
 def _named(client: Client, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import Final
 
 from kilonova.cli.checkup.finding import Finding, Status
 from kilonova.domain.model import SECOND, Instant
-from kilonova.drivers import choice, host
+from kilonova.drivers import choice, host, mending
+from kilonova.proxy.pages import find_novnc
 
 _SMALL_MEMORY_MB: Final = 1024
 _NOT_IN_STEP: Final = 5
@@ -18,10 +19,6 @@ _NOT_IN_STEP: Final = 5
 _TIMEX_BYTES: Final = 512
 """More than the structure of any Linux has."""
 _AHEAD_SECONDS: Final = 5
-_LIBVIRT_LINE: Final = "apt-get install -y --no-install-recommends libvirt-daemon libvirt-clients"
-_BINDING_LINE: Final = (
-    "apt-get install -y --no-install-recommends libvirt-dev pkg-config gcc, then pip install libvirt-python"
-)
 
 
 def kvm(find: Callable[[], host.Accelerator] = host.find_accelerator, *, device: Path = Path("/dev/kvm")) -> Finding:
@@ -57,20 +54,34 @@ def libvirt(
     sockets: Sequence[Path] = choice.LIBVIRT_SOCKETS,
     find_program: Callable[[str], str | None] = shutil.which,
     has_binding: Callable[[], bool] = lambda: importlib.util.find_spec("libvirt") is not None,
+    checkout: Path | None = None,
 ) -> Finding:
-    """Whether libvirt's daemon is installed and answers, and its Python binding is there. Needed by its driver only."""
+    """Whether libvirt's daemon is installed and answers, and its Python binding is there. Needed by its driver only.
+
+    ``checkout`` is the source tree whose ``make virt`` mends all of it; None where there is none.
+    """
     bad = Status.FAIL if driver == "libvirt" else Status.NOTE
     daemon = next((path for name in ("libvirtd", "virtqemud") if (path := find_program(name))), None)
     if daemon is None:
-        return Finding(check="libvirt", status=bad, seen="not installed", mend=_LIBVIRT_LINE)
+        return Finding(check="libvirt", status=bad, seen="not installed", mend=mending.install_libvirt(checkout))
     answering = next((path for path in sockets if choice.answers(path)), None)
     if answering is None:
         seen = f"{daemon} is installed, and nothing answers at {sockets[0]}"
-        return Finding(check="libvirt", status=bad, seen=seen, mend="systemctl start libvirtd, or libvirtd -d")
+        return Finding(check="libvirt", status=bad, seen=seen, mend=mending.start_libvirt(checkout))
     if not has_binding():
         seen = f"answers at {answering}, and its Python binding is missing"
-        return Finding(check="libvirt", status=bad, seen=seen, mend=_BINDING_LINE)
+        return Finding(check="libvirt", status=bad, seen=seen, mend=mending.install_binding(checkout))
     return Finding(check="libvirt", status=Status.OK, seen=f"answers at {answering}; its Python binding is there")
+
+
+def novnc(wanted: str = "", find: Callable[[str], Path | None] = find_novnc) -> Finding:
+    """Whether noVNC is there, with which browsers show screens; ``wanted`` is where the settings have it."""
+    found = find(wanted)
+    if found is not None:
+        return Finding(check="noVNC", status=Status.OK, seen=str(found))
+    where = f"not in {wanted}" if wanted else "not installed"
+    seen = f"{where}: the screens of servers open in no browser"
+    return Finding(check="noVNC", status=Status.NOTE, seen=seen, mend="make up fetches it; or apt-get install novnc")
 
 
 def memory(read: Callable[[str], int] = host.memory_mb) -> Finding:
