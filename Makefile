@@ -19,10 +19,11 @@ help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "Variables: DRIVER=auto|qemu|libvirt|simulated  STATE_DIR=directory  PORT=number  PYTHON=python3  (make up)  OUT=directory  (make image-mini)"
+	@echo "Variables: DRIVER=auto|qemu|libvirt|simulated  STATE_DIR=directory  PORT=number  PYTHON=python3  UP_ARGS="--simulate-hosts 3"  (make up)  OUT=directory  (make image-mini)"
 
 up: venv  ## start a cloud on this machine: one process, real virtual machines
 	@sh scripts/ensure_qemu.sh "$(or $(DRIVER),auto)"
+	@sh scripts/ensure_novnc.sh "$(or $(DRIVER),auto)"
 	@exec $(BIN)/kilonova up $(if $(DRIVER),--driver "$(DRIVER)") \
 		$(if $(STATE_DIR),--state-dir "$(STATE_DIR)") $(if $(PORT),--port "$(PORT)") $(UP_ARGS)
 

@@ -47,6 +47,12 @@ install_python_headers() {
     apt_install "$package" || die "could not be installed: $package; what apt said is above"
 }
 
+# Debian's packages make this user where systemd is; without it a daemon ends, and does not say why.
+ensure_user() {
+    getent passwd libvirt-qemu >/dev/null ||
+        as_root useradd --system --no-create-home --user-group --home-dir /var/lib/libvirt --shell /usr/sbin/nologin libvirt-qemu
+}
+
 binding_fingerprint() {
     { cat requirements/libvirt.txt; pkg-config --modversion libvirt; .venv/bin/python -V; } | cksum
 }
@@ -80,9 +86,6 @@ except OSError:
 
 # Written only where there is none: on a machine without systemd, such as a container, nobody else is to be served.
 configure_for_one() {
-    # Its packages make this user where systemd is; without it the daemon ends, and does not say why.
-    getent passwd libvirt-qemu >/dev/null ||
-        as_root useradd --system --no-create-home --user-group --home-dir /var/lib/libvirt --shell /usr/sbin/nologin libvirt-qemu
     as_root mkdir -p /etc/libvirt /var/log/libvirt
     if [ ! -e /etc/libvirt/qemu.conf ]; then
         as_root tee /etc/libvirt/qemu.conf >/dev/null <<'END'
@@ -148,7 +151,9 @@ advise() {
 }
 
 install_packages
+ensure_user
 install_binding
 [ "${1:-}" = packages ] && exit 0
+sh scripts/ensure_novnc.sh libvirt
 start_daemon
 advise

@@ -138,8 +138,11 @@ def faults_page() -> str:
         "A server's fault says what happened, with its numbers; its cause says what kind of trouble that is. Codes are "
         "stable, so that equal causes can be counted.",
         _table(
-            "Code | What it is | What its owner can do next | What its operator should know",
-            ((f"`{one.code}`", one.title, one.remedy, one.operator) for one in FaultCause),
+            "Code | What it is | What its owner can do next | What its operator should know | Lies with",
+            (
+                (f"`{one.code}`", one.title, one.remedy, one.operator, "the host" if one.is_of_host else "")
+                for one in FaultCause
+            ),
         ),
     )
 
