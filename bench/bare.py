@@ -40,7 +40,8 @@ def view(row: tuple[Any, ...]) -> dict[str, Any]:
     """The row as an object."""
     shown = dict(zip(COLUMNS, row, strict=True))
     for index in DOCUMENTS:
-        shown[COLUMNS[index]] = msgspec.Raw(row[index])
+        if row[index] is not None:
+            shown[COLUMNS[index]] = msgspec.Raw(row[index])
     return shown
 
 
