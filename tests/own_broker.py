@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from uuid import uuid4
 
 import amqp
 
+from tests.ports import free_port
 from tests.services_available import require_or_skip
 from tests.waiting import wait_until
 
@@ -25,7 +25,7 @@ class OwnBroker:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._name = f"kilonova-{uuid4().hex[:12]}@localhost"
-        self.port, self._dist_port = _free_port(), _free_port()
+        self.port, self._dist_port = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         for folder in ("mnesia", "log"):
             (home / folder).mkdir(parents=True)
@@ -103,9 +103,3 @@ def _program() -> Path:
     if not found.is_file():
         require_or_skip("rabbitmq-server is not installed")
     return found
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -110,9 +110,9 @@ class Visitor:
         self.complaints: list[str] = []
         self._context = browser.new_context(viewport={"width": width, "height": 844}, **how)
         self._context.set_default_timeout(60_000)
+        self._context.on("console", self._heard)  # of this page, and of those that it opens
+        self._context.on("weberror", lambda found: self.complaints.append(str(found.error)))
         self.page = self._context.new_page()
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _heard(self, message: Any) -> None:
         if message.type in ("error", "warning"):

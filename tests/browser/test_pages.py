@@ -12,12 +12,14 @@ _NARROW = 390
 def _paths(town: Town) -> dict[str, str]:
     broken = town.servers["broken"]
     actions = town.house.call("GET", f"/servers/{broken}/os-instance-actions").json()["instanceActions"]
+    rows = town.house.call("GET", "//state/v1/events?topic=aggregate").json()["events"]
     return {
         "overview": "/",
         "servers": "/servers?status=ACTIVE",
         "server": f"/servers/{broken}",
         "moved": f"/servers/{town.servers['web2']}",
         "request": f"/operations/{actions[0]['request_id']}",
+        "recorded": f"/operations/{rows[-1]['request_id']}",
         "hosts": "/hosts",
         "host": f"/hosts/{town.house.cloud.plane.agents[3].host}",
         "failures": "/failures",

@@ -13,13 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kilonova.drivers.protocol import GuestEvent
+from kilonova.drivers.protocol import GuestEvent, Nic
 from kilonova.drivers.qemu import QemuDriver, guest
 from kilonova.drivers.qemu.qmp import QmpClient
 from kilonova.images.guests import tiny
 from tests.backends.driver.worlds import NODE, guest_spec, image_of
 
 RESCUE = image_of(tiny.image(), "raw", image_id="22222222-2222-4333-8444-555555555555")
+
+CARD = Nic(mac="fa:16:3e:00:00:02", address="10.20.30.52", label="private")
 
 
 class Death:
@@ -54,7 +56,12 @@ def run(state_dir: Path, uuid: str, verb: str, at: int) -> None:
         "unrescue": lambda: driver.unrescue(uuid),
         "migrate_out": lambda: driver.migrate_out(uuid, timeout_seconds=20),
         "take_in": lambda: driver.take_in(guest_spec(uuid=uuid), _parcel(state_dir, uuid), power_on=True),
+        "plug": lambda: driver.plug(uuid, CARD),
+        "unplug": lambda: driver.unplug(uuid, CARD.mac),
         "revert_move": lambda: driver.revert_move(uuid, power_on=True),
+        "prepare_live": lambda: driver.prepare_live(guest_spec(uuid=uuid)),
+        "live_migrate": lambda: driver.live_migrate(uuid, _destination(state_dir, uuid), lambda _: None),
+        "arrive": lambda: driver.arrive(guest_spec(uuid=uuid), {"ran": True}),
     }
     verbs[verb]()
     driver.close()
@@ -63,6 +70,14 @@ def run(state_dir: Path, uuid: str, verb: str, at: int) -> None:
 def _parcel(state_dir: Path, uuid: str) -> dict[str, str]:
     """What ``migrate_out`` of the guest gave."""
     return {"directory": str(state_dir.resolve() / "aside" / uuid)}
+
+
+def _destination(state_dir: Path, uuid: str) -> dict[str, str]:
+    """What ``prepare_live`` gave on the other host, where the guest waits for itself."""
+    (found,) = (
+        place for place in state_dir.resolve().parent.glob(f"*/instances/{uuid}") if state_dir.name not in place.parts
+    )
+    return {"directory": str(found)}
 
 
 if __name__ == "__main__":

@@ -21,12 +21,17 @@ from kilonova.config import load
 from kilonova.domain.images import ImageQuery
 from kilonova.domain.model import Instance, Request
 from kilonova.domain.operations import get_operation
+from kilonova.domain.ports import addresses_of
+from kilonova.drivers.qemu import QemuDriver
+from kilonova.drivers.simulated import SimulatedDriver
+from kilonova.services.nics import port_id_of
 from kilonova.services.orders import ServerOrder
-from kilonova.store import fleet, instances, journal, ledger
+from kilonova.store import fleet, instances, journal, ledger, ports
 from kilonova.store.database import Connection, Database, Transaction
 from kilonova.store.instances import InstanceQuery
 
 NEVER: Final = ("never", 0)
+PORT: Final = "11111111-2222-4333-8444-555555555555"
 _PATIENCE_SECONDS: Final = 60
 _PROCESSES: Final = multiprocessing.get_context("forkserver")
 # Every run is a fork of one process that has imported everything: the imports take far longer than a run.
@@ -103,7 +108,7 @@ def run(state_dir: Path, driver: str, scenario: str, death: tuple[str, int]) -> 
     every = cloud.images.list_images(ImageQuery(project_id=None, every_project=True))
     made = [image.status.value for image in every if image.name != "tiny"]
     with cloud.database.read() as connection:
-        told = {"commits": counted.commits, "images": made, **_state(connection)}
+        told = {"commits": counted.commits, "images": made, "cards": _cards(cloud), **_state(connection)}
     cloud.close()
     return told
 
@@ -182,6 +187,11 @@ def _imaging(name: str) -> Callable[[Cloud], None]:
     return operate
 
 
+def _unplug(cloud: Cloud) -> None:
+    """Take the only card of the server."""
+    _operate("detach_interface", port_id=port_id_of(_the_server(cloud), 0))(cloud)
+
+
 def _boot_and(further: Callable[[Cloud], None]) -> Callable[[Cloud], None]:
     def prepare(cloud: Cloud) -> None:
         _boot(cloud)
@@ -214,6 +224,8 @@ _SCENARIOS: Mapping[str, tuple[Callable[[Cloud], None], Callable[[Cloud], None]]
     "create image": (_boot, _imaging("create_image")),
     "shelve": (_boot, _imaging("shelve")),
     "unshelve": (_boot_and(_imaging("shelve")), _operate("unshelve")),
+    "attach interface": (_boot, _operate("attach_interface", port_id=PORT, is_given=False, fixed_ip=None, tag=None)),
+    "detach interface": (_boot, _unplug),
     "soft delete": (
         _boot,
         lambda cloud: cloud.plane.delete_server(_request(cloud), _the_server(cloud), may_override_lock=True),
@@ -234,7 +246,21 @@ def _state(connection: Connection) -> dict[str, Any]:
         "claims": [_claims(connection, node.uuid) for node in fleet.list_nodes(connection)],
         "numbers": [entry.seq for entry in journal.list_entries(connection, after_seq=0, limit=10_000)],
         "unnumbered": journal.pending(connection),
+        "taken": sorted(ports.taken_addresses(connection)),
     }
+
+
+def _cards(cloud: Cloud) -> dict[str, list[str]]:
+    """The MAC addresses that each guest has, as its driver knows; those of guests that are off included."""
+    found: dict[str, list[str]] = {}
+    for agent in cloud.plane.agents:
+        driver = agent.driver
+        if isinstance(driver, SimulatedDriver):
+            found |= {uuid: guest.macs for uuid, guest in driver._guests.items()}  # noqa: SLF001
+        elif isinstance(driver, QemuDriver):
+            made = {uuid: guest._definition for uuid, guest in driver._guests.items()}  # noqa: SLF001
+            found |= {uuid: [nic.mac for _, nic in one.cards] for uuid, one in made.items() if one is not None}
+    return found
 
 
 def _server(connection: Connection, server: Instance) -> dict[str, Any]:
@@ -247,6 +273,8 @@ def _server(connection: Connection, server: Instance) -> dict[str, Any]:
         "task_state": server.task_state,
         "host": server.host,
         "fault": fault and fault.message,
+        "macs": [nic["mac"] for nic in server.nics if "mac" in nic],
+        "addresses": [address for nic in server.nics for address in addresses_of(nic)],
         "actions": [action.action for action in actions],
         "open": [action.action for action in actions if action.is_open],
         "open_events": [event.event for each in events.values() for event in each if event.finished_at is None],

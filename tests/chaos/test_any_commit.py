@@ -47,6 +47,10 @@ def _check(told: dict[str, Any], actions: list[str], *, was_accepted: bool) -> N
         assert server["actions"] == actions
         assert (server["task_state"], server["open"], server["open_events"]) == (None, [], [])
         assert server["status"] != "ERROR" or server["fault"]
+        if server["uuid"] in told["cards"] and server["status"] in ("ACTIVE", "SHUTOFF"):
+            assert told["cards"][server["uuid"]] == server["macs"]
+    living = [server for server in told["servers"] if server["status"] != "DELETED"]
+    assert told["taken"] == sorted(address for server in living for address in server["addresses"])
     for claims in told["claims"]:
         assert claims["claimed"] == claims["used"]
     placed = sum(server["host"] is not None and server["status"] != "DELETED" for server in told["servers"])
@@ -83,6 +87,10 @@ def _check(told: dict[str, Any], actions: list[str], *, was_accepted: bool) -> N
         ("shelve", "simulated", ["shelve", "create"]),
         ("shelve", "qemu", ["shelve", "create"]),
         ("unshelve", "simulated", ["unshelve", "shelve", "create"]),
+        ("attach interface", "simulated", ["attach_interface", "create"]),
+        ("attach interface", "qemu", ["attach_interface", "create"]),
+        ("detach interface", "simulated", ["detach_interface", "create"]),
+        ("detach interface", "qemu", ["detach_interface", "create"]),
         ("soft delete", "simulated", ["delete", "create"]),
         ("restore", "simulated", ["restore", "delete", "create"]),
     ],

@@ -1,4 +1,4 @@
-"""Suspend, resume, rescue, unrescue and moves, cut off before any of their steps, are finished when asked for again.
+"""What suspends, rescues, moves or changes a guest, cut off at any of its steps, is finished when asked for again.
 
 Real QEMU guests, and a real process that is killed. A guest never boots where it should have gone on, and never runs
 from the wrong disk.
@@ -7,23 +7,25 @@ from the wrong disk.
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from kilonova.domain.errors import GuestFailure
 from kilonova.domain.states import PowerState
 from kilonova.drivers import host
-from kilonova.drivers.protocol import CanMove
+from kilonova.drivers.protocol import CanLiveMigrate, CanMove, GuestSpec
 from tests.backends.driver.worlds import QemuWorld, guest_spec
-from tests.chaos.driver_process import RESCUE
+from tests.chaos.driver_process import CARD, RESCUE
 from tests.services_available import require_or_skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 REPOSITORY = Path(__file__).parents[2]
 MOST_STEPS = 60
+LEAST_LIVE_STEPS = {"prepare_live": 2, "live_migrate": 15, "arrive": 2}
 
 
 @pytest.fixture
@@ -99,6 +101,25 @@ def test_a_guest_runs_from_the_right_disk_whatever_step_of_its_rescue_was_the_la
     assert 3 < at < MOST_STEPS - 1, "were its steps counted?"
 
 
+@pytest.mark.parametrize("verb", ["plug", "unplug"])
+def test_a_guest_has_the_right_cards_whatever_step_of_a_change_was_the_last(world: QemuWorld, verb: str) -> None:
+    spec = guest_spec()
+    guest, first = world.spawn_ready(spec), spec.nics[0].mac
+    for at in range(1, MOST_STEPS):
+        if verb == "unplug":
+            world.driver.plug(guest, CARD)
+        killed = _is_killed(world, guest, verb, at)
+        if verb == "plug":
+            world.driver.plug(guest, CARD)
+            assert world.macs_of(guest) == [first, CARD.mac], at
+        world.driver.unplug(guest, CARD.mac)
+        assert world.macs_of(guest) == [first], at
+        if not killed:
+            break
+    assert 3 < at < MOST_STEPS - 1, "were its steps counted?"
+    assert _boots(world, guest, 2) == 0
+
+
 @pytest.mark.parametrize("verb", ["migrate_out", "take_in", "revert_move"])
 def test_a_guest_has_its_disk_and_only_once_whatever_step_of_its_move_was_the_last(world: QemuWorld, verb: str) -> None:
     spec = guest_spec()
@@ -124,3 +145,62 @@ def test_a_guest_has_its_disk_and_only_once_whatever_step_of_its_move_was_the_la
         if not killed:
             break
     assert 2 < at < MOST_STEPS - 1, "were its steps counted?"
+
+
+@pytest.mark.parametrize("verb", ["prepare_live", "live_migrate", "arrive"])
+def test_a_guest_runs_once_and_goes_on_whatever_step_of_its_live_migration_was_the_last(
+    world: QemuWorld, tmp_path: Path, verb: str
+) -> None:
+    spec = guest_spec()
+    guest = world.spawn_ready(spec)
+    other = QemuWorld(tmp_path / "other")
+    try:
+        here, there = world, other
+        for at in range(1, MOST_STEPS):
+            killed = _move_with_a_kill(here, there, spec, verb, at)
+            assert here.driver.list_guests() == {}, at
+            assert there.driver.list_guests() == {guest: PowerState.RUNNING}, at
+            assert len(here.pids() | there.pids()) == 1, at
+            here, there = there, here
+            if not killed:
+                break
+        assert LEAST_LIVE_STEPS[verb] < at < MOST_STEPS - 1, "were its steps counted?"
+        assert _boots(here, guest, 2) == 0
+        here.driver.power_off(guest, timeout_seconds=20)
+        assert "power button, off" in here.driver.console_log(guest, lines=None), "it hears, so it runs"
+    finally:
+        other.clean_up()
+
+
+def _move_with_a_kill(here: QemuWorld, there: QemuWorld, spec: GuestSpec, verb: str, at: int) -> bool:
+    """A whole move, in which one verb is cut off at its Nth step; False if it has fewer."""
+    killed = verb == "prepare_live" and _is_killed(there, spec.uuid, verb, at)
+    target = _live(there).prepare_live(spec)
+    if verb == "live_migrate":
+        killed = _is_killed(here, spec.uuid, verb, at)
+    try:
+        if killed and at % 2 and here.pids():
+            raise _CalledOffError
+        parcel = _live(here).live_migrate(spec.uuid, target, _ignore)
+    except (GuestFailure, _CalledOffError):  # what waits there may have ended with the first try
+        assert killed, at
+        _live(here).stay(spec.uuid)
+        assert here.driver.power_state(spec.uuid) is PowerState.RUNNING, at
+        _live(there).cancel_live(spec.uuid)
+        parcel = _live(here).live_migrate(spec.uuid, _live(there).prepare_live(spec), _ignore)
+    killed = killed or (verb == "arrive" and _is_killed(there, spec.uuid, verb, at))
+    _live(there).arrive(spec, parcel)
+    cast("CanMove", here.driver).confirm_move(spec.uuid)
+    return killed
+
+
+class _CalledOffError(Exception):
+    """Whoever was killed does not want the move any more."""
+
+
+def _ignore(_: Mapping[str, int]) -> None:
+    """Nobody watches."""
+
+
+def _live(world: QemuWorld) -> CanLiveMigrate:
+    return cast("CanLiveMigrate", world.driver)

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,15 @@ BIN = Path(sys.executable).parent
 class StartedCloud:
     """One ``kilonova up``. Everything it writes, the user's configuration included, is below ``home``."""
 
-    def __init__(self, home: Path, *, driver: str, port: int = 0) -> None:
+    def __init__(self, home: Path, *, driver: str, port: int = 0, options: Sequence[str] = ()) -> None:
+        """``options`` are more of what ``kilonova up`` takes."""
         self.home = home
         self.state_dir = home / "state"
         self.driver = driver
         self.output = ""
         self.base = ""
         self._port = port
+        self._options = options
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("OS_", "KILONOVA_"))},
             "HOME": str(home),
@@ -38,6 +42,7 @@ class StartedCloud:
         """Start it and wait until it answers; returns the seconds that took."""
         began = time.monotonic()
         arguments = ["up", "--driver", self.driver, "--state-dir", str(self.state_dir), "--port", str(self._port)]
+        arguments += self._options
         self._process = subprocess.Popen(
             [BIN / "kilonova", *arguments],
             env=self._environment,
@@ -99,3 +104,14 @@ class StartedCloud:
             if line.startswith("Ctrl-C"):
                 break
         return "".join(lines)
+
+
+@contextmanager
+def simulated_cloud(home: Path, *options: str) -> Iterator[StartedCloud]:
+    """A cloud on simulated guests, for where what is tried is the client; ``options`` as of StartedCloud."""
+    started = StartedCloud(home, driver="simulated", options=options)
+    try:
+        started.start()
+        yield started
+    finally:
+        started.close()

@@ -29,7 +29,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedCloud]:
     if shutil.which("qemu-system-x86_64") is None:
         require_or_skip("QEMU is not installed")
     home = tmp_path_factory.mktemp("home")
-    started = StartedCloud(home, driver="auto")
+    started = StartedCloud(home, driver="qemu")
     try:
         started.start()
         yield started

@@ -3,9 +3,11 @@
 import re
 import stat
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
+from websockets.sync.client import connect
 
 from tests.compat.cloud import StartedCloud
 from tests.waiting import wait_until
@@ -57,6 +59,23 @@ def test_the_console_shows_what_the_guest_wrote(cloud: StartedCloud) -> None:
     wait_until(
         lambda: "READY boots=1" in cloud.openstack("console", "log", "show", "web1"), "the guest's first boot message"
     )
+
+
+def test_the_addresses_of_consoles_open_them(cloud: StartedCloud) -> None:
+    page = cloud.table("console", "url", "show", "web1")["url"]
+    serial = cloud.table("console", "url", "show", "--serial", "web1")["url"]
+    (path,) = parse_qs(urlsplit(page).query)["path"]
+    with connect(f"ws://{urlsplit(page).netloc}/{path}", proxy=None) as screen:
+        assert screen.recv(timeout=60, decode=False).startswith(b"RFB 003.00")
+    with connect(serial, proxy=None) as line:
+        line.send(b"\x12")  # the tiny guest boots anew
+        said = b""
+        while b"READY boots=2" not in said:
+            said += line.recv(timeout=60, decode=False)
+    token = path.removeprefix("?token=")
+    shown = cloud.table("console", "connection", "show", token)
+    assert shown["instance_uuid"] == cloud.table("server", "show", "web1")["id"]
+    assert token not in (cloud.state_dir / "kilonova.log").read_text()
 
 
 def test_servers_are_listed(cloud: StartedCloud) -> None:
@@ -151,7 +170,7 @@ def test_properties_and_tags_are_set_and_unset(cloud: StartedCloud) -> None:
 
 def test_a_password_that_no_guest_can_take_is_a_clear_error(cloud: StartedCloud) -> None:
     complaint = cloud.openstack("server", "set", "--password", "word", "web2", fails=True)
-    assert "Unable to set password on instance" in complaint
+    assert "QEMU guest agent is not enabled" in complaint
 
 
 def test_services_hypervisors_and_limits(cloud: StartedCloud) -> None:
@@ -169,7 +188,40 @@ def test_the_openstack_client_has_the_commands_that_explain(cloud: StartedCloud)
     assert "web1" in why["sentence"]
     (made,) = cloud.table("kilonova", "events", "--topic", "instance.create.end", "--server", "web1")
     assert made["of"] == "web1"
+    assert {"demo"} == {row["project"] for row in cloud.table("kilonova", "usage")}
     assert "no server, host or request 'nobody'" in cloud.openstack("kilonova", "explain", "nobody", fails=True)
+
+
+def _addresses(cloud: StartedCloud, name: str) -> list[str]:
+    found: list[str] = cloud.table("server", "show", name)["addresses"].get("private", [])
+    return found
+
+
+def _becomes_plugged(cloud: StartedCloud, name: str, addresses: list[str], *, gone: int) -> None:
+    """The server has these addresses, and its guest let go of so many cards up to now."""
+    wait_until(lambda: _addresses(cloud, name) == addresses, f"{name} to have {addresses}")
+    line = "kilonova-tiny: let a card go"
+    wait_until(lambda: cloud.openstack("console", "log", "show", name).count(line) == gone, f"{gone} cards to go")
+
+
+def test_networks_ports_and_addresses_come_and_go_in_a_running_guest(cloud: StartedCloud) -> None:
+    wait_until(lambda: "READY" in cloud.openstack("console", "log", "show", "web2"), "the guest to boot")
+    cloud.openstack("server", "add", "network", "web2", "private")
+    (first,) = wait_until(lambda: _addresses(cloud, "web2"), "an address of the network")
+    port = cloud.table("port", "create", "--network", "private", "--fixed-ip", "ip-address=10.77.9.9", "front")
+    cloud.openstack("server", "add", "port", "web2", "front")
+    _becomes_plugged(cloud, "web2", [first, "10.77.9.9"], gone=0)
+    wait_until(lambda: cloud.table("port", "show", "front")["status"] == "ACTIVE", "the port to be plugged into")
+    cloud.openstack("server", "remove", "port", "web2", "front")
+    _becomes_plugged(cloud, "web2", [first], gone=1)
+    assert cloud.table("port", "show", port["id"])["device_id"] == ""
+    cloud.openstack("server", "add", "fixed", "ip", "--fixed-ip-address", "10.77.9.10", "web2", "private")
+    _becomes_plugged(cloud, "web2", [first, "10.77.9.10"], gone=1)
+    cloud.openstack("--os-compute-api-version", "2.43", "server", "remove", "fixed", "ip", "web2", "10.77.9.10")
+    _becomes_plugged(cloud, "web2", [first], gone=1)
+    cloud.openstack("server", "remove", "network", "web2", "private")
+    _becomes_plugged(cloud, "web2", [], gone=3)
+    assert cloud.table("server", "show", "web2")["status"] == "ACTIVE"
 
 
 def test_what_fits_nowhere_ends_in_error_and_says_why(cloud: StartedCloud) -> None:

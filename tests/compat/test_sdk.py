@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import openstack
 import pytest
 import yaml
+from novaclient import client as nova
 from openstack.connection import Connection
+from openstack.exceptions import NotFoundException
+from websockets.sync.client import connect
 
-from tests.compat.cloud import StartedCloud
+from tests.compat.cloud import StartedCloud, simulated_cloud
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -15,12 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedCloud]:
     """A cloud on simulated guests: what is tried here is the client."""
-    started = StartedCloud(tmp_path_factory.mktemp("home"), driver="simulated")
-    try:
-        started.start()
+    with simulated_cloud(tmp_path_factory.mktemp("home")) as started:
         yield started
-    finally:
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +60,28 @@ def test_an_image_goes_up_and_comes_down_through_the_sdk(connection: Connection)
     assert connection.image.download_image(image.id).content == data
     connection.image.delete_image(image.id)
     assert connection.image.find_image("up") is None
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.6", "2.96"])
+def test_both_clients_get_addresses_that_open_a_console(connection: Connection, version: str) -> None:
+    image = connection.image.find_image("tiny", ignore_missing=False)
+    flavor = connection.compute.find_flavor("m1.tiny", ignore_missing=False)
+    server = connection.compute.create_server(name="sdk", image_id=image.id, flavor_id=flavor.id, networks="none")
+    connection.compute.wait_for_server(server, wait=30)
+    by_sdk = connection.compute.create_console(server, console_type="serial")
+    assert by_sdk is not None
+    older = nova.Client(version, session=connection.session)
+    shown = older.servers.get(server.id).get_console_url("serial")
+    by_novaclient = next(iter(shown.values()))["url"]
+    for address in (by_sdk["url"], by_novaclient):
+        with connect(address, proxy=None) as line:
+            assert "no machine runs behind it" in line.recv(timeout=60, decode=False).decode()
+    token = address.rpartition("=")[2]
+    assert connection.compute.validate_console_auth_token(token).instance_uuid == server.id
+    connection.compute.delete_server(server)
+    connection.compute.wait_for_delete(server, wait=30)
+    with pytest.raises(NotFoundException):
+        connection.compute.validate_console_auth_token(token)
 
 
 def test_the_first_microversion_still_works(connection: Connection, simulated: StartedCloud) -> None:

@@ -4,12 +4,17 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+import yaml
 
-from tests.compat.cloud import BIN, StartedCloud
+from tests.compat.cloud import BIN, StartedCloud, simulated_cloud
 from tests.compat.conftest import end_guests
 from tests.waiting import wait_until
 
@@ -25,7 +30,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def cloud(home: Path) -> Iterator[StartedCloud]:
     """A cloud on the real driver that the test starts and stops."""
-    made = StartedCloud(home, driver="auto")
+    made = StartedCloud(home, driver="qemu")
     yield made
     made.close()
 
@@ -52,6 +57,45 @@ def _refused(*arguments: str, **environment: str) -> str:
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("kilonova: ")
     return line
+
+
+def _pause(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= until, "the next question")
+
+
+def test_a_client_that_pauses_for_as_long_as_openstack_does_keeps_its_connection(simulated: StartedCloud) -> None:
+    simulated.start()
+    place = urlsplit(simulated.base)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=10)
+    connection.auto_open = 0
+    connection.connect()
+    for pause in (0, 5.2, 0):  # --wait asks every five seconds
+        _pause(pause)
+        connection.request("GET", "/compute/")
+        assert connection.getresponse().read()
+    connection.close()
+
+
+def test_a_log_of_everything_has_neither_passwords_nor_tokens(home: Path) -> None:
+    with simulated_cloud(home, "--debug") as cloud:
+        auth = yaml.safe_load((cloud.state_dir / "clouds.yaml").read_text())["clouds"]["kilonova"]["auth"]
+        who = {"username": auth["username"], "password": auth["password"], "project": auth["project_name"]}
+        with httpx.Client(base_url=f"{cloud.base}/console", follow_redirects=True, timeout=30) as browser:
+            assert "Overview" in browser.post("/sign-in", data=who).text
+        token = cloud.openstack("token", "issue", "-f", "value", "-c", "id").strip()
+        assert cloud.stop() == 0
+        for log in ((cloud.state_dir / "kilonova.log").read_text(), cloud.output):
+            assert "subject-token" not in log.lower()
+            later = log.rpartition("Ctrl-C stops it.")[2]  # before it the password is shown, this once
+            assert not any(secret in later for secret in (token, auth["password"]))
+
+
+def test_a_client_that_asks_for_nothing_loses_its_connection(simulated: StartedCloud) -> None:
+    simulated.start()
+    place = urlsplit(simulated.base)
+    with socket.create_connection((place.hostname or "", place.port), timeout=60) as silent:
+        assert silent.recv(1) == b""
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

@@ -255,6 +255,12 @@ def failing_host(house: House) -> str:
     return str(fault["host"])
 
 
+def host_of_a_bad_image(house: House) -> str:
+    """A host where a build failed for what is no fault of the host."""
+    (fault, *_) = _faults_after(house, spawn("image_corrupt"))
+    return str(fault["host"])
+
+
 def _faults_after(house: House, script: Script) -> list[dict[str, Any]]:
     server = script(house)
     found: list[dict[str, Any]] = house.call("GET", f"//state/v1/faults?server={server}").json()["faults"]
@@ -303,6 +309,8 @@ FAILURES: tuple[Failure, ...] = (
         ("the image refers to other files", spawn("image_refused"), _ABORTED, "image_refused", "files outside itself"),
         ("the image is gone", spawn("image_unavailable"), _TRIED, "image_unavailable", "could not be read"),
         ("the image is too large", spawn("image_too_large"), _ABORTED, "image_too_large", "larger than the disk"),
+        ("the image's kernel is none", spawn("kernel_unfit"), _ABORTED, "kernel_unfit", "names a kernel (kernel_id)"),
+        ("the image is not verified", spawn("image_unverified"), _ABORTED, "image_unverified", "could not be verified"),
         ("the hypervisor refuses", spawn("driver_error"), _TRIED, "driver_error", "refused the create"),
         ("the guest crashes at its start", spawn("guest_crashed"), _TRIED, "guest_crashed", "crashed"),
         ("the guest crashes later", befallen(GuestEventKind.CRASHED), "ACTIVE", "guest_crashed_alone", "crashed on"),
@@ -381,6 +389,7 @@ FAILURES: tuple[Failure, ...] = (
         ("a disabled host", disabled, "disabled", "disabled", "new memory"),
         ("a host that is marked down", marked_down, "down", "forced_down", "by an administrator"),
         ("a host where builds fail", failing_host, "up", "failing", "The host's disk is full"),
+        ("a host where an image failed", host_of_a_bad_image, "up", "well", "Nothing is wrong"),
         own=True,
         kind="host",
     ),

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,8 +13,10 @@ from click.shell_completion import BashComplete
 from click.testing import CliRunner, Result
 
 from kilonova.cli import events, kilonova
+from kilonova.console import board
 from kilonova.console.accounts import Login
 from kilonova.console.client import Client
+from kilonova.console.errors import CloudError
 from tests.plane.house import PASSWORD, House, lived_in
 
 
@@ -31,6 +32,9 @@ class Flaky(httpx2.BaseTransport):
             self.cuts -= 1
             raise httpx2.ConnectError("cut")
         return self._way.handle_request(request)
+
+
+_AUTH = "http://cloud.test:8774/identity/v3"
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +54,7 @@ def way(house: House) -> Flaky:
 @pytest.fixture
 def client(way: Flaky, monkeypatch: pytest.MonkeyPatch) -> Client:
     """What every command gets for its client's login."""
-    login = Login(
-        auth_url="http://cloud.test:8774/identity/v3", username="admin", password=PASSWORD, project_name="demo"
-    )
+    login = Login(auth_url=_AUTH, username="admin", password=PASSWORD, project_name="demo")
     made = Client(login, transport=way)
     monkeypatch.setattr("kilonova.cli.asking.find_login", lambda _cloud: login)
     monkeypatch.setattr("kilonova.cli.asking.Client", lambda _login: made)
@@ -79,7 +81,7 @@ def test_servers_are_listed_searched_and_told_what_is_wrong_with_them(run: Any) 
     assert (broken["name"], broken["status"]) == ("broken", "ERROR")
     assert "simulated" in broken["fault"]
     (web1,) = told(run("servers", "web", "--own", "-f", "json"))
-    assert web1["address"]
+    assert web1["addresses"]
     assert told(run("servers", "nowhere", "-f", "json")) == []
 
 
@@ -89,7 +91,8 @@ def test_the_same_is_written_as_a_table_json_yaml_and_csv_without_colours_in_a_p
     assert "\x1b" not in table
     (row,) = csv.DictReader(io.StringIO(run("servers", "web1", "-f", "csv").stdout))
     assert [row] == [
-        {**each, "task": "", "fault": ""} for each in yaml.safe_load(run("servers", "web1", "-f", "yaml").stdout)
+        {**each, "task": "", "fault": "", "addresses": ", ".join(each["addresses"])}
+        for each in yaml.safe_load(run("servers", "web1", "-f", "yaml").stdout)
     ]
 
 
@@ -118,6 +121,25 @@ def test_a_server_a_host_and_a_request_are_explained(house: House, run: Any) -> 
     nobody = run("explain", "nobody")
     assert isinstance(nobody.exception, Exception)
     assert nobody.stdout == ""
+
+
+def test_a_deleted_server_still_has_its_story_for_an_administrator(house: House, run: Any) -> None:
+    gone = house.boot("gone")["id"]
+    assert house.call("DELETE", f"/servers/{gone}").status_code == 204
+    house.settle()
+    for named in (gone, "gone"):
+        assert {row["what"] for row in told(run("timeline", named, "-f", "json"))} == {"create", "delete"}
+        (why,) = told(run("explain", named, "-f", "json"))
+        assert (why["kind"], why["name"], why["rule"]) == ("server", "gone", "deleted")
+
+
+def test_a_failure_has_the_name_of_its_server_also_when_that_is_deleted(house: House, client: Client) -> None:
+    failed = house.boot("failed-and-gone", metadata={"sim:fail": "spawn"})["id"]
+    assert house.call("DELETE", f"/servers/{failed}").status_code == 204
+    house.settle()
+    # The house has a time of its own: of all that ever failed, then.
+    found = board.failures(client, all_projects=True, hours=1_000_000)
+    assert "failed-and-gone" in {row["name"] for group in found.groups for row in group.servers}
 
 
 def test_the_latest_events_are_told_or_those_beyond_a_number(house: House, run: Any) -> None:
@@ -166,10 +188,47 @@ def test_what_is_followed_is_a_row_at_a_time(
             assert len(lines) == 2
 
 
+def test_status_is_numbers_and_names_for_programs(house: House, run: Any) -> None:
+    rows = told(run("status", "-f", "json"), status=1)
+    servers = {row["name"]: row["count"] for row in rows if row["part"] == "servers"}
+    assert servers == {"ACTIVE": 1, "ERROR": 1}
+    assert all(row["count"] <= row["total"] for row in rows if row["part"] == "capacity")
+    assert {row["host"] for row in rows if row["part"] == "service"} >= {each.host for each in house.cloud.plane.agents}
+    (group,) = told(run("failures", "--hours", "8784", "-f", "json"))
+    assert (group["code"], "broken" in group["servers"]) == ("driver_error", True)
+    assert len(group["server_ids"]) == len(group["servers"])
+
+
+def test_a_disabled_host_is_not_said_to_be_merely_up(house: House, run: Any) -> None:
+    host = house.cloud.plane.agents[1].host
+    (service,) = house.call("GET", f"/os-services?host={host}&binary=nova-compute").json()["services"]
+    off = {"status": "disabled", "disabled_reason": "a fan"}
+    assert house.call("PUT", f"/os-services/{service['id']}", off).status_code == 200
+    try:
+        assert "up, disabled (a fan)" in run("status").stdout
+    finally:
+        house.call("PUT", f"/os-services/{service['id']}", {"status": "enabled"})
+
+
+def test_who_is_not_shown_hosts_is_not_told_that_there_is_room(
+    house: House, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.add_person("ada", "demo", "member")
+    login = Login(auth_url=_AUTH, username="ada", password=PASSWORD, project_name="demo")
+    monkeypatch.setattr("kilonova.cli.asking.Client", lambda _login: Client(login, transport=house.transport))
+    for asked in (("capacity",), ("capacity", "--above", "0")):
+        result = run(*asked)
+        assert isinstance(result.exception, CloudError), result.output
+        assert "is not shown hosts" in result.exception.message
+    assert "not shown to this login" in run("status").stdout
+    assert "not shown services and capacity" in run("top").stdout
+
+
 def test_top_shows_one_picture_where_nobody_watches(run: Any) -> None:
     shown = run("top")
     assert shown.exit_code == 0
     assert "Some servers are in error." in shown.stdout
+    assert "2 servers" in shown.stdout
     assert "vCPUs" in shown.stdout
     assert "file" in shown.stdout, "the sinks"
 
@@ -203,7 +262,7 @@ def test_every_shell_can_learn_to_complete(run: Any, shell: str) -> None:
     assert run("completion", "tcsh").exit_code == 2
 
 
-def test_commands_options_and_names_of_servers_are_completed(run: Any, way: Flaky, tmp_path: Path) -> None:
+def test_commands_options_and_names_of_servers_are_completed(house: House, run: Any, way: Flaky) -> None:
     def completed(*words: str) -> list[str]:
         *before, last = words
         shell = BashComplete(kilonova, {}, "kilonova", "_KILONOVA_COMPLETE")
@@ -213,5 +272,17 @@ def test_commands_options_and_names_of_servers_are_completed(run: Any, way: Flak
     assert "--above" in completed("capacity", "--a")
     assert completed("explain", "we") == ["web1"]
     assert completed("timeline", "br") == ["broken"]
+    for number, name in enumerate(("odd;touch${IFS}x", "odd two", "odd$(id)", "odd*", "-odd")):
+        house.boot(name, metadata={"number": str(number)})
+    house.boot("odd-but_plain.1")
+    assert completed("explain", "odd") == ["odd-but_plain.1"], "a shell reads what was completed"
+    house.tidy()
     way.cuts = 100
     assert completed("explain", "we") == [], "a cloud that is away completes nothing, and says nothing"
+
+
+def test_a_login_that_is_refused_is_told_with_where_it_came_from(house: House, way: Flaky) -> None:
+    kept = "cloud kilonova of /home/ada/.config/openstack/clouds.yaml"
+    login = Login(auth_url="http://cloud.test:8774/identity/v3", username="admin", password="old", source=kept)
+    with pytest.raises(CloudError, match=f"Signing in with {kept} failed: "):
+        Client(login, transport=way).sign_in_once()

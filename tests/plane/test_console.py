@@ -1,5 +1,7 @@
 """The console's pages over a plane in this process, as a browser without scripts sees them."""
 
+import asyncio
+import json
 import re
 from typing import Any
 
@@ -9,10 +11,10 @@ from click.testing import CliRunner
 from kilonova.cli import kilonova
 from kilonova.console.accounts import Login
 from kilonova.console.client import Client
-from kilonova.console.web import filters, rendering
-from kilonova.console.words import words
+from kilonova.console.web import filters
+from kilonova.console.web.live import changes
 from kilonova.domain.model import Instant
-from tests.plane.browsing import AUTH, Browser
+from tests.plane.browsing import AUTH, CHINESE, Browser, untranslated
 from tests.plane.house import PASSWORD, House
 
 _MENU = ("/", "/servers", "/hosts", "/failures", "/explain", "/usage", "/feed", "/time")
@@ -46,6 +48,38 @@ def test_the_overview_says_whether_all_is_well(house: House, browser: Browser) -
     assert "Every service is well." in page
 
 
+def test_a_cloud_that_is_away_is_not_said_to_be_well(house: House, browser: Browser) -> None:
+    browser.sign_in()
+    browser.transport.hides = "/"
+    reply = browser.get("/")
+    assert reply.status_code == 502
+    assert "The cloud does not answer." in reply.text
+    assert "Everything is well." not in reply.text
+
+
+def test_no_page_takes_a_cloud_that_is_broken_for_an_empty_one(house: House, browser: Browser) -> None:
+    server = house.boot("web1")["id"]
+    (agent,) = house.cloud.plane.agents
+    browser.sign_in()
+    assert browser.get("/").status_code == 200
+    browser.transport.breaks = True
+    for path in (
+        "/",
+        "/servers",
+        f"/servers/{server}",
+        "/hosts",
+        f"/hosts/{agent.host}",
+        "/failures",
+        "/feed",
+        "/time",
+        "/usage",
+    ):
+        reply = browser.get(path)
+        assert reply.status_code == 502, path
+        assert "the database is gone" in reply.text or "The cloud does not answer." in reply.text, path
+    assert browser.get("/operations/req-00000000-0000-0000-0000-000000000000").status_code == 502
+
+
 def test_a_failed_server_is_explained(house: House, browser: Browser) -> None:
     house.call("POST", "/flavors", {"flavor": {"name": "huge", "vcpus": 1, "ram": 64, "disk": 900_000, "id": "huge"}})
     server = house.boot("giant", flavorRef="huge")
@@ -73,6 +107,19 @@ def test_a_tenant_sees_their_own(house: House, browser: Browser) -> None:
     assert "not-theirs" not in browser.page("/servers?projects=all")
     assert browser.get(f"/servers/{hidden['id']}").status_code == 404
     assert "may not see hosts" in browser.page("/hosts")
+
+
+def test_the_page_of_a_deleted_server_tells_its_history_to_administrators_alone(house: House, browser: Browser) -> None:
+    gone = house.boot("gone")["id"]
+    assert house.call("DELETE", f"/servers/{gone}").status_code == 204
+    house.settle()
+    browser.sign_in()
+    page = browser.page(f"/servers/{gone}")
+    assert "gone was deleted by" in page
+    assert "Not told by this cloud" not in page
+    house.add_person("mia", "hers", "reader")
+    browser.sign_in(user="mia", project="hers")
+    assert browser.get(f"/servers/{gone}").status_code == 404
 
 
 def test_search_finds_a_part_of_a_name(house: House, browser: Browser) -> None:
@@ -106,6 +153,32 @@ def test_signing_out_needs_the_sessions_own_form(browser: Browser) -> None:
     assert token is not None
     browser.post("/sign-out", form_token=token[1])
     assert browser.get("/").status_code == 303
+
+
+def test_a_page_that_is_being_made_while_its_reader_signs_out_leads_to_the_sign_in(browser: Browser) -> None:
+    browser.sign_in()
+    session = browser.session()
+    browser.transport.meanwhile = lambda: browser.sessions.remove(session)
+    reply = browser.get("/")
+    assert reply.status_code == 303
+    assert reply.headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("elsewhere, before", [(False, 1), (True, 2)], ids=["of a Kilonova", "of any Nova"])
+def test_a_live_stream_ends_when_its_reader_signs_out(house: House, elsewhere: bool, before: int) -> None:
+    browser = Browser(house, elsewhere=elsewhere)
+    browser.sign_in()
+    session = browser.session()
+    assert session.client.has_state() is not elsewhere
+
+    async def told() -> list[str]:
+        stream = changes(session.client)
+        for _ in range(before):
+            await anext(stream)
+        browser.sessions.remove(session)
+        return [event async for event in stream]
+
+    assert asyncio.run(told()) == []
 
 
 def test_a_session_ends_when_nobody_uses_it(browser: Browser) -> None:
@@ -149,6 +222,17 @@ def test_commands_tell_the_same(house: House, commands: Any) -> None:
     assert commands("failures", "-f", "json").output.strip() == "[]"
 
 
+def test_a_cloud_without_servers_is_said_to_have_none(commands: Any) -> None:
+    servers, *_ = json.loads(commands("status", "-f", "json").stdout)
+    assert (servers["part"], servers["name"], servers["count"]) == ("servers", None, 0)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://", "ftp://cloud.test/v3", "cloud.test:5000/v3"])
+def test_the_console_of_an_address_that_is_none_is_not_served(commands: Any, address: str) -> None:
+    refused = commands("console", "--auth-url", address, "--port", "0")
+    assert (refused.exit_code, address in refused.stderr) == (2, True)
+
+
 def test_a_server_that_is_none_is_told(commands: Any) -> None:
     assert "There is no server, host or request 'nix'" in str(commands("explain", "nix").exception.message)
 
@@ -157,26 +241,18 @@ def test_no_page_has_a_text_that_chinese_has_no_words_for(
     house: House, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a page asks to be translated: names of parts, kinds and states come from elsewhere than templates."""
-    unknown: set[str] = set()
-
-    def strictly(text: str, language: str) -> str:
-        assert language == "zh"
-        unknown.update({text} - words("zh").keys())
-        return words("zh").get(text, text)
-
-    monkeypatch.setattr(rendering, "translated", strictly)
+    unknown = untranslated(monkeypatch)
     server = house.boot("web1")["id"]
     failed = house.boot("web2", metadata={"sim:fail": "spawn:disk_full"})["id"]
     house.act(server, {"os-stop": None})
     house.settle()
     request = house.call("GET", f"/servers/{failed}/os-instance-actions").json()["instanceActions"][0]["request_id"]
     (agent,) = house.cloud.plane.agents
-    chinese = {"accept-language": "zh-CN,zh;q=0.9"}
     browser.sign_in()
     things = (f"/servers/{server}", f"/servers/{failed}", f"/operations/{request}", f"/hosts/{agent.host}")
     for path in (*_MENU, *things, "/explain?q=web2", "/servers?status=ERROR", "/time?tick=0"):
-        browser.page(path, headers=chinese)
-    browser.get("/nothing", headers=chinese)
+        browser.page(path, headers=CHINESE)
+    browser.get("/nothing", headers=CHINESE)
     assert unknown == set()
 
 
@@ -203,6 +279,17 @@ def test_the_timeline_has_what_nobody_asked_for(house: House, browser: Browser) 
     assert f"{agent.host}: up" in page
     assert "task_state spawning → –" in page
     assert "instance.create.end" in page
+
+
+def test_what_was_taken_of_a_host_before_the_console_was_there_is_charted(house: House, browser: Browser) -> None:
+    house.boot("web1")
+    (agent,) = house.cloud.plane.agents
+    browser.sign_in()
+    page = browser.page(f"/hosts/{agent.host}?hours=6")
+    assert page.count("<polyline") == 3
+    assert "from what servers used" in page
+    assert f"/state/v1/fleet/{agent.host}/history" in page
+    assert 'hours=6" aria-current' in page
 
 
 def test_a_link_leads_on_after_signing_in_and_never_elsewhere(browser: Browser) -> None:

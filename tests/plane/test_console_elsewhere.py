@@ -53,6 +53,7 @@ def test_a_request_is_found_on_its_server_and_without(house: House, browser: Bro
 def test_what_only_a_kilonova_remembers_is_said_to_be_missing(browser: Browser) -> None:
     assert "has no memory of how it was" in browser.page("/time")
     assert "has no journal" in browser.page("/feed")
+    assert "kilonova events" not in browser.page("/feed")
     assert "does not tell usage by day" in browser.page("/usage")
 
 
@@ -63,6 +64,7 @@ def test_hosts_have_their_load_from_hypervisors(house: House, browser: Browser) 
     assert f"/hosts/{agent.host}" in page
     assert "vCPUs" in browser.page(f"/hosts/{agent.host}")
     assert "web1" in browser.page(f"/hosts/{agent.host}")
+    assert "this cloud keeps no history of it" in browser.page(f"/hosts/{agent.host}")
 
 
 def test_it_is_not_asked_again_and_again_for_what_it_has_not(house: House, browser: Browser) -> None:

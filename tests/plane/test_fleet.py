@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kilonova.domain.model import after
 from kilonova.store.schema import services
 from tests.plane.house import House, lived_in
 
@@ -154,3 +155,45 @@ def test_what_is_in_progress_on_a_node_is_its_workload(house: House) -> None:
     house.settle()
     (row,) = house.call("GET", "/os-hypervisors/detail", version="2.87").json()["hypervisors"]
     assert (row["current_workload"], row["running_vms"]) == (0, 1)
+
+
+def test_what_was_taken_of_a_host_is_known_from_before(house: House) -> None:
+    (agent,) = house.cloud.plane.agents
+    first = house.boot("one")
+    _wait(house, 7200)
+    house.boot("two")
+    _wait(house, 3600)
+    house.call("DELETE", f"/servers/{first['id']}")
+    house.settle()
+    _wait(house, 3600)
+    history = house.call("GET", f"//state/v1/fleet/{agent.host}/history?points=25").json()["history"]
+    assert [point["servers"] for point in history["points"][-6:]] == [0, 1, 1, 2, 1, 1]
+    assert [point["memory_mb"] for point in history["points"][-3:]] == [128, 64, 64]
+    assert history["points"][-1]["at"] == history["end"]
+
+
+def _wait(house: House, seconds: int) -> None:
+    """Let time pass at once; the agents are heard of at its end."""
+    house.at = after(house.at, seconds)
+    house.pass_seconds(1)
+
+
+def test_a_history_that_makes_no_sense_is_refused(house: House) -> None:
+    (agent,) = house.cloud.plane.agents
+    house.add_person("ann", "other", "reader")
+    path = f"//state/v1/fleet/{agent.host}/history"
+    for query in (
+        "points=0",
+        "points=201",
+        "hours=0",
+        "hours=9000",
+        "start=2100-01-01",
+        "start=2001-01-01",
+        "start=x",
+        "end=2001-01-01&points=x",
+        "end=0001-01-01",
+        "end=1970-01-01",
+    ):
+        assert house.call("GET", f"{path}?{query}").status_code == 400, query
+    assert house.call("GET", "//state/v1/fleet/nobody/history").status_code == 404
+    assert house.call("GET", path, user="ann", project="other").status_code == 403

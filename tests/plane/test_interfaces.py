@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from kilonova.network.embedded import FlatNetwork
+from kilonova.notifications.options import NotificationOptions
+from kilonova.notifications.rendering import render
 from tests.plane.house import House
 from tests.plane.moving import told
 
@@ -230,6 +232,21 @@ def test_a_host_that_fails_to_plug_leaves_the_server_as_it_was(house: House) -> 
     assert (actions[0]["action"], actions[0]["message"]) == ("attach_interface", "Error")
 
 
+def test_a_host_that_fails_to_unplug_leaves_the_server_as_it_was(house: House) -> None:
+    server = house.boot(networks="auto")["id"]
+    before, (own,) = addresses(house, server), interfaces(house, server)
+    with house.failing("unplug"):
+        assert house.call("DELETE", f"/servers/{server}/os-interface/{own['port_id']}").status_code == 202
+        house.settle()
+    assert (addresses(house, server), interfaces(house, server)) == (before, [own])
+    assert house.show(server)["status"] == "ACTIVE"
+    actions = house.call("GET", f"/servers/{server}/os-instance-actions").json()["instanceActions"]
+    assert (actions[0]["action"], actions[0]["message"]) == ("detach_interface", "Error")
+    assert house.call("DELETE", f"/servers/{server}/os-interface/{own['port_id']}").status_code == 202
+    house.settle()
+    assert interfaces(house, server) == []
+
+
 def test_ports_are_for_their_project(house: House) -> None:
     house.add_person("ada", "web", "member")
     house.add_person("eve", "other", "member")
@@ -244,6 +261,73 @@ def test_ports_are_for_their_project(house: House) -> None:
     assert house.call("POST", "//network/v2.0/ports", body, user="eve", project="other").status_code == 403
     renamed = house.call("PUT", path, {"port": {"name": "front"}}, user="ada", project="web")
     assert (renamed.status_code, renamed.json()["port"]["name"]) == (200, "front")
+
+
+def readdress(house: House, server_id: str, body: dict[str, Any], **who: str) -> Any:
+    return house.act(server_id, body, version="2.43", **who)
+
+
+def legacy_of(house: House, server_id: str, event: str) -> list[dict[str, Any]]:
+    """The legacy payloads of an event of the server."""
+    options = NotificationOptions(host="ctl")
+    rows = [row for row in house.told("instance") if row.key == server_id]
+    messages = [each for row in rows for each in render(row, options) if each.event_type.startswith(event)]
+    return [dict(each.payload) for each in messages]
+
+
+def test_an_address_comes_and_goes_without_a_word_to_guest_or_ledger(house: House) -> None:
+    server = house.boot(networks="auto")["id"]
+    (first,) = addresses(house, server)
+    before = house.call("GET", f"/servers/{server}/os-instance-actions").json()
+    assert readdress(house, server, {"addFixedIp": {"networkId": NETWORK}}).status_code == 202
+    shown = addresses(house, server)
+    assert (shown[0], len(shown)) == (first, 2)
+    (interface,) = interfaces(house, server)
+    assert [each["ip_address"] for each in interface["fixed_ips"]] == shown
+    port = find_port(house, interface["port_id"])
+    assert port is not None
+    assert [each["ip_address"] for each in port["fixed_ips"]] == shown
+    for address in (first, shown[1]):
+        assert readdress(house, server, {"removeFixedIp": {"address": address}}).status_code == 202
+    assert addresses(house, server) == []
+    assert [each["fixed_ips"] for each in interfaces(house, server)] == [[]]
+    assert readdress(house, server, {"addFixedIp": {"networkId": NETWORK}}).status_code == 202
+    assert len(addresses(house, server)) == 1
+    assert house.call("GET", f"/servers/{server}/os-instance-actions").json() == before
+    told_of = [len(each["fixed_ips"]) for each in legacy_of(house, server, "compute.instance.create_ip")]
+    assert told_of == [1, 2, 0, 1]
+    assert [len(each["fixed_ips"]) for each in legacy_of(house, server, "compute.instance.delete_ip")] == [2, 1, 1, 0]
+
+
+def test_an_address_that_was_taken_away_is_free_for_others(house: House) -> None:
+    server, other = house.boot(networks="auto")["id"], house.boot(networks="auto")["id"]
+    (address,) = addresses(house, server)
+    wanted = {"net_id": NETWORK, "fixed_ips": [{"ip_address": address}]}
+    assert attach(house, other, wanted).status_code == 409
+    readdress(house, server, {"removeFixedIp": {"address": address}})
+    assert attach(house, other, wanted).status_code == 200
+
+
+def test_what_cannot_be_added_or_taken_away_is_refused(house: House) -> None:
+    server, bare = house.boot(networks="auto")["id"], house.boot(networks="none")["id"]
+    (address,) = addresses(house, server)
+    house.add_person("ada", "demo", "member")
+    elsewhere = "11111111-1111-4111-8111-111111111111"
+    for target, body, status, text in (
+        (server, {"addFixedIp": {"networkId": elsewhere}}, 404, f"Network could not be found for instance {server}."),
+        (bare, {"addFixedIp": {"networkId": NETWORK}}, 404, f"Network could not be found for instance {bare}."),
+        (server, {"removeFixedIp": {"address": "10.77.9.9"}}, 400, f"Instance {server} does not have fixed IP"),
+        (bare, {"removeFixedIp": {"address": address}}, 400, f"Instance {bare} does not have fixed IP"),
+    ):
+        reply = readdress(house, target, body)
+        assert (reply.status_code, told(reply)[: len(text)]) == (status, text)
+    for _ in range(4):
+        assert readdress(house, server, {"addFixedIp": {"networkId": NETWORK}}).status_code == 202
+    assert readdress(house, server, {"addFixedIp": {"networkId": NETWORK}}).status_code == 400
+    house.act(server, {"lock": None})
+    for body in ({"addFixedIp": {"networkId": NETWORK}}, {"removeFixedIp": {"address": address}}):
+        locked = readdress(house, server, body, user="ada")
+        assert (locked.status_code, told(locked)) == (409, f"Instance {server} is locked")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +366,8 @@ def test_a_body_that_is_no_port_is_refused(house: House) -> None:
         (b"[]", 400),
         (b'{"port": 1}', 400),
         (b"[" * 60_000, 400),
-        (b"x" * 70_000, 413),
+        (f'{{"port": {{"network_id": "{NETWORK}", "name": "a\\u0000"}}}}'.encode(), 400),
+        (b"x" * 115_000, 413),
     ):
         assert house.raw("POST", "/network/v2.0/ports", headers=sent, content=content).status_code == status
 

@@ -33,15 +33,7 @@ def _told(reply: Any) -> str:
 
 @pytest.fixture
 def other_image(house: House) -> str:
-    return _image(house, "other")
-
-
-def _image(house: House, name: str, content: bytes = tiny.image(), **facts: Any) -> str:
-    kind = {"disk_format": "raw", "container_format": "bare", "visibility": "public", **facts}
-    image: str = house.call("POST", "//image/v2/images", {"name": name, **kind}).json()["id"]
-    sent = {"X-Auth-Token": house.token(), "Content-Type": "application/octet-stream"}
-    assert house.raw("PUT", f"/image/v2/images/{image}/file", content=content, headers=sent).status_code == 204
-    return image
+    return house.add_image("other", tiny.image())
 
 
 # --- suspend and resume ------------------------------------------------------------------------------------
@@ -124,7 +116,7 @@ def test_a_stopped_server_can_be_rescued_from_another_image(house: House, other_
 
 def test_a_rescue_image_must_be_there_and_boot_as_a_disk(house: House) -> None:
     server = house.boot()["id"]
-    for image in (str(uuid4()), _image(house, "a CD", bootable_cd(), disk_format="iso")):
+    for image in (str(uuid4()), house.add_image("a CD", bootable_cd(), disk_format="iso")):
         reply = house.act(server, {"rescue": {"rescue_image_ref": image}})
         assert (reply.status_code, _told(reply)) == (400, f"Requested rescue image '{image}' is not supported")
     assert house.act(server, {"rescue": {"rescue_image_ref": "no-uuid"}}).status_code == 400

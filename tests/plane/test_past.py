@@ -66,6 +66,9 @@ def test_the_difference_names_what_came_went_and_changed(house: House) -> None:
         kept: "changed",
         new: "created",
     }
+    newest = {row["key"]: row["occurred_at"] for row in state(house, "/events?topic=instance&limit=1000")["events"]}
+    told = {each["name"]: each["at"] for each in found.values()}
+    assert told == {"gone": newest[gone], "kept": newest[kept], "new": newest[new]}
     assert quiet not in found
     assert found[kept]["fields"]["vm_state"] == {"before": "active", "after": "stopped"}
     assert "display_name" not in found[kept]["fields"]

@@ -1,16 +1,19 @@
 """``kilonova usage`` and ``kilonova audit``, against a plane in this process."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from kilonova.cli import kilonova
+from kilonova.cli.usage import rows
 from kilonova.console.accounts import Login
 from kilonova.console.client import Client
 from kilonova.console.errors import CloudError
-from kilonova.domain.model import after
+from kilonova.domain.model import Instant, after
+from tests.plane.browsing import AUTH, Counting
 from tests.plane.house import PASSWORD, House
 
 _HOUR = 3600
@@ -84,3 +87,15 @@ def test_a_period_that_was_never_audited_is_told(run: Any) -> None:
     reply = run("audit", "verify", "2001-01-01")
     assert isinstance(reply.exception, CloudError)
     assert reply.exception.message == "No period that begins there was audited."
+
+
+@pytest.mark.parametrize("is_kilonova", [True, False])
+def test_what_was_used_is_told_of_any_nova(house: House, *, is_kilonova: bool) -> None:
+    house.at = Instant(time.time_ns() // 1000 - _HOUR * 1_000_000)  # the console has a clock of its own
+    house.pass_seconds(1)
+    house.boot()
+    house.pass_seconds(30)
+    transport = Counting(house.transport, hides=None if is_kilonova else "/state/")
+    login = Login(auth_url=AUTH, username="admin", password=PASSWORD, project_name="demo")
+    (row,) = rows(Client(login, transport=transport), month=None, own=False)
+    assert (row["project"], row["flavor"], row["vcpu_hours"] > 0) == ("demo", "m1.nano" if is_kilonova else "", True)

@@ -1,5 +1,7 @@
 """The drivers under test, each in a world of its own that is cleaned up whatever happens."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,26 @@ def qemu(tmp_path: Path) -> Iterator[QemuWorld]:
 def libvirt(tmp_path: Path, emulated_hosts: Hosts) -> Iterator[LibvirtWorld]:
     """The libvirt driver."""
     made = LibvirtWorld(tmp_path / "state", emulated_hosts)
+    yield made
+    made.clean_up()
+
+
+@pytest.fixture
+def bridge() -> Iterator[str]:
+    """A bridge of the host without an address: what is sent there goes nowhere else."""
+    name = f"kv{os.getpid() % 10_000_000}"
+    made = subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=False, capture_output=True, text=True)
+    if made.returncode:
+        require_or_skip(f"this machine lets nobody make a bridge: {made.stderr}")
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+@pytest.fixture
+def bridged(emulated_hosts: Hosts, bridge: str, tmp_path: Path) -> Iterator[LibvirtWorld]:
+    """A world whose guests are on the bridge."""
+    made = LibvirtWorld(tmp_path / "state", emulated_hosts, bridge=bridge)
     yield made
     made.clean_up()
 

@@ -39,20 +39,29 @@ unix_sock_rw_perms = "0700"
 host_uuid = "{uuid}"
 log_outputs = "3:file:{directory}/libvirtd.log"
 """
+_LISTENING_CONF = """listen_tls = 0
+listen_tcp = 1
+listen_addr = "127.0.0.1"
+tcp_port = "{port}"
+auth_tcp = "none"
+"""
 
 
 class EmulatedHost:
     """One host; ``start`` it, and ``end`` it at last. Its directory has a short name: paths of sockets are short."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, port: int | None = None) -> None:
+        """With a ``port`` its daemon is also to be reached there, by those of this machine."""
         self.name = name
+        self.port = port
         self.directory = Path(tempfile.mkdtemp(prefix="kv-", dir="/tmp"))
         self.uuid = str(uuid.uuid4())
         self._processes: list[subprocess.Popen[bytes]] = []
         for place in _PLACES:
             (self.directory / place).mkdir()
         (self.directory / "etc" / "qemu.conf").write_text(_QEMU_CONF)
-        self._daemon_conf.write_text(_DAEMON_CONF.format(uuid=self.uuid, directory=self.directory))
+        listening = "" if port is None else _LISTENING_CONF.format(port=port)
+        self._daemon_conf.write_text(_DAEMON_CONF.format(uuid=self.uuid, directory=self.directory) + listening)
 
     @property
     def uri(self) -> str:
@@ -64,7 +73,8 @@ class EmulatedHost:
         for path in _PLACES.values():
             Path(path).mkdir(parents=True, exist_ok=True)
         mounts = " && ".join(f"mount --bind {self.directory / place} {path}" for place, path in _PLACES.items())
-        daemon = f"exec /usr/sbin/libvirtd -f {self._daemon_conf} -p {self.directory}/libvirtd.pid"
+        listens = "" if self.port is None else " --listen"
+        daemon = f"exec /usr/sbin/libvirtd -f {self._daemon_conf} -p {self.directory}/libvirtd.pid{listens}"
         inside = ("/bin/sh", "-c", f"hostname {self.name} && {mounts} && {daemon}")
         command = (sys.executable, _REAPER, "unshare", "--mount", "--uts", "--propagation", "private", *inside)
         with (self.directory / "out").open("ab") as out:

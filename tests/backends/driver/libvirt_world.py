@@ -3,13 +3,15 @@
 import os
 import signal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from kilonova.drivers.instances.cards import Command
 from kilonova.drivers.instances.definition import Definition, save_definition
 from kilonova.drivers.libvirt.driver import LibvirtDriver
+from kilonova.drivers.libvirt.plugging import monitor_of
 from kilonova.drivers.protocol import GuestSpec
 from kilonova.drivers.settings import LibvirtSettings
 from tests.backends.driver.libvirt_hosts import EmulatedHost
@@ -28,7 +30,8 @@ class LibvirtWorld(World):
         self._hosts = hosts
         self._number = number
         self._lines: list[int] = []
-        self._settings = LibvirtSettings(**settings)
+        self._given = settings
+        self._settings = LibvirtSettings(device_detach_attempts=2, device_detach_timeout=2, **settings)
         super().__init__(state_dir)
 
     @property
@@ -40,7 +43,7 @@ class LibvirtWorld(World):
         return LibvirtDriver(state_dir=self.state_dir, node=NODE, uri=self.host.uri, settings=self._settings)
 
     def another(self, state_dir: Path) -> "LibvirtWorld":
-        return LibvirtWorld(state_dir, self._hosts, number=self._number + 1)
+        return LibvirtWorld(state_dir, self._hosts, number=self._number + 1, **self._given)
 
     def crash(self, uuid: str) -> None:
         self.signal(uuid, signal.SIGKILL)
@@ -64,6 +67,13 @@ class LibvirtWorld(World):
         line = os.open(source.get("path", ""), os.O_WRONLY | os.O_NOCTTY)
         self._lines.append(line)  # QEMU notices somebody on the line within a second, and reads only then
         os.write(line, keys)
+
+    def monitor(self, uuid: str) -> Command:
+        def command(name: str, arguments: Mapping[str, Any]) -> Any:
+            with self.host.domain(uuid) as domain:
+                return monitor_of(domain)(name, arguments)
+
+        return command
 
     def remove_behind_back(self, uuid: str) -> None:
         """Switch the guest off and have libvirt forget it, as ``virsh`` does."""
@@ -97,9 +107,9 @@ class LibvirtWorld(World):
 class Foreigner:
     """A domain that is not ours, defined and off."""
 
-    def __init__(self, host: EmulatedHost) -> None:
+    def __init__(self, host: EmulatedHost, *, name: str = "") -> None:
         self.uuid = str(uuid.uuid4())
-        self.name = f"foreign-{self.uuid[:8]}"
+        self.name = name or f"foreign-{self.uuid[:8]}"
         self._host = host
         self._described = (
             f"<domain type='qemu'><name>{self.name}</name><uuid>{self.uuid}</uuid><description>not yours</description>"

@@ -256,7 +256,7 @@ def test_names_are_told_as_they_are_and_never_read_as_xml(libvirt: LibvirtWorld)
 
 
 def test_a_guest_without_an_agent_is_said_to_have_none(libvirt: LibvirtWorld) -> None:
-    guest = libvirt.spawn_ready(guest_spec())
+    guest = libvirt.spawn_ready(guest_spec(has_agent=True))
     driver = libvirt.driver
     assert isinstance(driver, LibvirtDriver)
     with pytest.raises(GuestFailure, match="agent inside the server does not answer") as failure:

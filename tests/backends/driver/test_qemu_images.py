@@ -17,9 +17,9 @@ from kilonova.domain.faults import FaultCause
 from kilonova.drivers.disks.cache import ImageCache
 from kilonova.drivers.disks.settings import ImageCacheSettings
 from kilonova.drivers.instances.definition import find_definition
-from kilonova.drivers.protocol import ImageSource
+from kilonova.drivers.protocol import ImageSource, KernelSource
 from kilonova.drivers.qemu import QemuDriver
-from kilonova.images.guests import tiny
+from kilonova.images.guests import tiny, tiny_kernel
 from tests.backends.driver import images
 from tests.backends.driver.worlds import NODE, QemuWorld, guest_spec, image_of
 
@@ -153,13 +153,16 @@ def test_an_image_that_is_in_use_is_never_forgotten_however_eager_the_settings(q
         return image_of(tiny.image(), "raw", image_id=name)
 
     running, stopped, rescued = (qemu.spawn_ready(guest_spec(image=image(name))) for name in ("a", "b", "c"))
+    kernel = image_of(tiny_kernel.image(), "aki", image_id="e")
+    with_kernel = dataclasses.replace(image("f"), boot=KernelSource(kernel=kernel, ramdisk=image("g")))
+    booted = qemu.spawn_ready(guest_spec(image=with_kernel))
     driver.power_off(stopped, timeout_seconds=0)
     driver.rescue(rescued, image("d"), timeout_seconds=0)
     driver.cache_image(image("nobody"))
     driver.forget_images()
-    assert sorted(path.name[:1] for path in images.iterdir()) == ["a", "b", "c", "d"]
+    assert sorted(path.name[:1] for path in images.iterdir()) == ["a", "b", "c", "d", "e", "f", "g"]
     driver.unrescue(rescued)
-    for guest in (running, stopped, rescued):
+    for guest in (running, stopped, rescued, booted):
         driver.destroy(guest)
     driver.forget_images()
     assert list(images.iterdir()) == []

@@ -8,14 +8,17 @@ import signal
 import socket
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from kilonova.drivers.instances.cards import Command, Patience, refusals_ignored
 from kilonova.drivers.instances.definition import Definition, save_definition
 from kilonova.drivers.protocol import (
     CanInterrupt,
+    CanOpenConsole,
+    CanPlug,
     CanReadConsole,
     CanRescue,
     CanSnapshot,
@@ -34,11 +37,14 @@ from kilonova.images.guests import tiny
 from tests.waiting import wait_until
 
 NODE = "host-1"
+_ETHERNET = 0x0200  # the class of such cards on the PCI bus
 _NUMBERS = itertools.count(1)
 
 
-class ConsoleDriver(Driver, CanReadConsole, CanSuspend, CanRescue, CanSnapshot, CanInterrupt, Protocol):
-    """What both drivers are."""
+class ConsoleDriver(
+    Driver, CanReadConsole, CanOpenConsole, CanSuspend, CanRescue, CanSnapshot, CanInterrupt, CanPlug, Protocol
+):
+    """What all drivers are."""
 
 
 def image_of(
@@ -108,6 +114,31 @@ class World:
         """Let the guest reboot itself."""
         raise NotImplementedError
 
+    def macs_of(self, uuid: str) -> list[str]:
+        """The MAC addresses of the cards that the guest's machine has now, in the order of their slots."""
+        command, found = self.monitor(uuid), []
+        for path in self.cards_of(uuid):
+            with refusals_ignored():  # one that went since they were listed
+                found.append(command("qom-get", {"path": path, "property": "mac"}))
+        return found
+
+    def cards_of(self, uuid: str) -> list[str]:
+        """Where the objects of these cards are in QEMU, in the same order."""
+        return [f"/machine/peripheral/{name}" for _, name in self._cards(uuid)]
+
+    def slots_of(self, uuid: str) -> list[str]:
+        """The PCI slots of these cards."""
+        return [str(slot) for slot, _ in self._cards(uuid)]
+
+    def _cards(self, uuid: str) -> list[tuple[int, str]]:
+        (bus,) = self.monitor(uuid)("query-pci", {})
+        found = [each for each in bus["devices"] if each["class_info"]["class"] == _ETHERNET and each["qdev_id"]]
+        return sorted((each["slot"], each["qdev_id"]) for each in found)
+
+    def monitor(self, uuid: str) -> Command:
+        """The monitor of the guest's QEMU, where there is one."""
+        raise NotImplementedError
+
     def leave_half_made(self, spec: GuestSpec) -> None:
         """Leave what a spawn leaves that is killed on its way. No driver may be running."""
         raise NotImplementedError
@@ -172,6 +203,9 @@ class SimulatedWorld(World):
     def reset_from_inside(self, uuid: str) -> None:
         self._simulated().befall(uuid, GuestEventKind.RESET)
 
+    def macs_of(self, uuid: str) -> list[str]:
+        return self._simulated()._guests[uuid].macs  # noqa: SLF001
+
     def leave_half_made(self, spec: GuestSpec) -> None:
         Shelf(self.state_dir / "guests").put(
             SimulatedGuest(
@@ -199,7 +233,7 @@ class QemuWorld(World):
         return self.state_dir.resolve() / "instances"
 
     def make(self) -> QemuDriver:
-        return QemuDriver(state_dir=self.state_dir, node=NODE)
+        return QemuDriver(state_dir=self.state_dir, node=NODE, patience=Patience(2, 2.0))
 
     def crash(self, uuid: str) -> None:
         self.signal(uuid, signal.SIGKILL)
@@ -230,10 +264,19 @@ class QemuWorld(World):
     def reset_from_inside(self, uuid: str) -> None:
         self.type_in(uuid, b"\x12")
 
+    def monitor(self, uuid: str) -> Command:
+        assert isinstance(self.driver, QemuDriver)
+        machine = self.driver._guests[uuid]._machine  # noqa: SLF001
+        assert machine is not None
+        return machine.command
+
     def type_in(self, uuid: str, keys: bytes) -> None:
-        """Send the guest bytes by its serial line."""
-        with self.serial_line(uuid) as line:
+        """Send the guest bytes by its serial line, and see that it has read them."""
+        with self.serial_line(uuid) as line, contextlib.suppress(ConnectionResetError):
             line.sendall(keys)
+            line.shutdown(socket.SHUT_WR)
+            while line.recv(4096):  # QEMU hangs up when the guest has taken all
+                pass
 
     def serial_line(self, uuid: str) -> socket.socket:
         """The other end of the guest's serial line."""
@@ -251,13 +294,20 @@ class QemuWorld(World):
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(target), "1G"], check=True)
         node = {"driver": "qcow2", "node-name": "kilonova-copy", "file": {"driver": "file", "filename": str(target)}}
         backup = {"job-id": "kilonova-copy", "device": "root", "target": "kilonova-copy", "sync": "full", "speed": 1}
+        self.tell_qemu(uuid, ("blockdev-add", node), ("blockdev-backup", backup))
+
+    def tell_qemu(self, uuid: str, *commands: tuple[str, Mapping[str, Any]], until: str = "") -> None:
+        """Have the guest's QEMU run commands, and wait for an event, while no driver listens to it."""
         with process.connect(self.instances / uuid, "qmp.sock", timeout_seconds=20) as line:
             talk = line.makefile("rw")
-            for name, arguments in (("qmp_capabilities", {}), ("blockdev-add", node), ("blockdev-backup", backup)):
+            told = map(json.loads, talk)
+            for name, arguments in (("qmp_capabilities", {}), *commands):
                 talk.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
                 talk.flush()
-                reply = next(each for each in map(json.loads, talk) if {"return", "error"} & set(each))
+                reply = next(each for each in told if {"return", "error"} & set(each))
                 assert "error" not in reply, reply
+            if until:
+                next(each for each in told if each.get("event") == until)
 
     def clean_up(self) -> None:
         super().clean_up()

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from kilonova.domain.errors import Invalid
 from kilonova.sinks import Parcel, Undelivered
 from kilonova.sinks.amqp import AmqpSettings, AmqpSink
-from kilonova.sinks.transport_url import Broker, masked, parse_transport_url
 from tests.brokers import Exchange, cable, exchange
 
 
@@ -158,13 +156,3 @@ def test_the_first_broker_that_answers_is_taken(nova: Exchange) -> None:
     assert made.deliver(parcels(1), timeout_seconds=10) == "1 confirmed"
     made.idle()
     made.close()
-
-
-def test_a_transport_url_is_read_as_nova_writes_it() -> None:
-    found = parse_transport_url("rabbit://open%40stack:se%2Fcret@one:5671,two/cloud?ssl=1")
-    common: dict[str, Any] = {"user": "open@stack", "password": "se/cret", "virtual_host": "cloud", "is_tls": True}
-    assert found == (Broker(host="one", port=5671, **common), Broker(host="two", port=5672, **common))
-    for nonsense in ("http://host/", "rabbit://host:x/", "rabbit://host:0/", "rabbit:///", ""):
-        with pytest.raises(Invalid):
-            parse_transport_url(nonsense)
-    assert masked("rabbit://u:secret@one:1,v:other@two/x") == "rabbit://u:***@one:1,v:***@two/x"

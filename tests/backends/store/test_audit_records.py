@@ -8,7 +8,7 @@ from kilonova.domain.audit import Period
 from kilonova.domain.exact_usage import GROUPS
 from kilonova.domain.model import Instance
 from kilonova.domain.usage import Window
-from kilonova.store import audit, books
+from kilonova.store import audit, discrepancies
 from kilonova.store.database import Database
 from kilonova.store.exact_usage import list_differences, list_exact_usage
 from tests.backends.store.worlds import Story, at, draft
@@ -112,4 +112,4 @@ def test_nova_and_the_segments_agree_where_nothing_happened(database: Database) 
 def test_the_books_agree(database: Database) -> None:
     _lived(database, launched=1, stopped=4)
     with database.read() as connection:
-        assert [each.count for each in books.list_discrepancies(connection)] == [0] * 6
+        assert [each.count for each in discrepancies.list_discrepancies(connection)] == [0] * 6

@@ -1,6 +1,8 @@
+import functools
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +14,7 @@ from kilonova.store import journal
 from kilonova.store.database import Database, Transaction
 from kilonova.store.forgetting import forget
 from kilonova.store.schema import journal as table
-from tests.backends.store.worlds import NOW, at, changed, kept, running
+from tests.backends.store.worlds import NOW, asked, at, changed, kept, running
 
 
 def note(database: Database, key: str, number: int) -> None:
@@ -149,6 +151,29 @@ def test_the_rows_of_a_project_are_found_among_any_number_of_others(database: Da
     with database.read() as connection:
         found = journal.list_entries(connection, after_seq=10, limit=9, project_id="p1")
     assert [entry.seq for entry in found] == [28, 48]
+
+
+def test_the_rows_of_a_request_are_found_without_looking_through_those_of_its_project(database: Database) -> None:
+    with database.transaction() as tx:
+        for number in range(50):
+            request = asked("req-1" if number % 20 == 7 else f"req-x{number}")
+            project_id = "p2" if number == 27 else "p1"
+            journal.append(
+                tx, kind="note", key="a", occurred_at=NOW, snapshot={}, project_id=project_id, request=request
+            )
+        journal.append(tx, kind="note", key="a", occurred_at=NOW, snapshot={}, request=asked("req-1"))
+    journal.sequence(database)
+    seen: list[tuple[str, Any]] = []
+    with database.read() as connection:
+        sa.event.listen(connection, "before_cursor_execute", lambda *told: seen.append(told[2:4]))
+        find = functools.partial(journal.list_entries, connection, limit=9, request_id="req-1")
+        assert [entry.seq for entry in find(after_seq=8)] == [28, 48, 51]
+        assert [entry.seq for entry in find(after_seq=0, project_id="p1", kinds=["note"], key="a")] == [8, 48]
+        assert find(after_seq=0, project_id="") == []
+        if database.dialect == "sqlite":
+            statement, parameters = seen[1]
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert "ix_journal_request_id" in str(plan)
 
 
 def test_what_is_old_goes_but_the_newest_row_of_everything_that_is_there(database: Database) -> None:

@@ -9,9 +9,12 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from kilonova.domain.errors import StoreUnusable
+from kilonova.network.embedded import FlatNetwork
 from kilonova.store import revisions
 from kilonova.store.database import Database
 from kilonova.store.schema import REVISIONS, journal_head, metadata, schema_version
+from kilonova.store.schema_network import addresses
+from tests.backends.store.worlds import NOW, draft
 
 
 @pytest.fixture
@@ -90,6 +93,62 @@ def test_an_older_database_is_migrated_when_it_is_opened(empty: sa.Engine, empty
         assert revisions.current_revision(connection, "it") == REVISIONS[-1]
         assert connection.scalars(sa.select(journal_head.c.seq)).all() == [7]
     database.close()
+
+
+@pytest.mark.parametrize("revision", ["0065", "0066", "0067", "0068", "0069", "0070"])
+def test_a_migration_that_was_cut_off_before_it_was_noted_is_done_again(
+    empty: sa.Engine, empty_url: str, revision: str
+) -> None:
+    """MariaDB changes tables at once, whatever the transaction: a kill in between leaves what was done until then."""
+    before = REVISIONS[REVISIONS.index(revision) - 1]
+    with empty.begin() as connection:
+        revisions.migrate(connection, revision)
+        connection.execute(schema_version.update().values(version_num=before))
+    database = Database(empty_url)
+    database.open()
+    with database.read() as connection:
+        assert revisions.current_revision(connection, "it") == REVISIONS[-1]
+    database.close()
+
+
+def test_an_addresses_table_that_was_made_and_not_filled_is_filled(empty: sa.Engine, empty_url: str) -> None:
+    with empty.begin() as connection:
+        revisions.migrate(connection, "0066")
+        was = sa.MetaData()
+        was.reflect(connection, only=("ports",))
+        port = {"id": "p1", "project_id": "p", "name": "", "description": "", "mac": "m2", "is_kept": False}
+        connection.execute(was.tables["ports"].insert().values(**port, address="10.77.128.9", created_at=NOW))
+        addresses.create(connection)
+    database = Database(empty_url)
+    database.open()
+    with database.read() as connection:
+        assert connection.scalars(sa.select(addresses.c.address)).all() == ["10.77.128.9"]
+    database.close()
+
+
+def test_addresses_that_were_given_are_known_as_taken_after_the_migration(empty: sa.Engine, empty_url: str) -> None:
+    nics = [
+        '[{"mac":"m1","address":"10.77.0.17"},{"mac":"m2","address":"10.77.128.9","port_id":"p1","is_reserved":true}]',
+        '[{"mac":"m3","address":"10.77.0.17","port_id":"p3"}]',
+        "[{}]",
+    ]
+    with empty.begin() as connection:
+        revisions.migrate(connection, "0066")
+        was = sa.MetaData()
+        was.reflect(connection, only=("instances", "ports"))
+        known = [column.name for column in was.tables["instances"].columns]
+        for number, text in enumerate(nics, 1):
+            row = draft(id=number, generation=1, nics_json=text)._asdict()
+            connection.execute(was.tables["instances"].insert().values({name: row[name] for name in known}))
+        port = {"id": "p1", "project_id": "p", "name": "", "description": "", "mac": "m2", "is_kept": False}
+        connection.execute(was.tables["ports"].insert().values(**port, address="10.77.128.9", created_at=NOW))
+        first = connection.scalar(sa.select(was.tables["instances"].c.uuid).where(was.tables["instances"].c.id == 1))
+    database = Database(empty_url)
+    database.open()
+    with database.read() as connection:
+        found = {row.address: row.port_id for row in connection.execute(sa.select(addresses))}
+    database.close()
+    assert found == {"10.77.0.17": FlatNetwork.port_id(str(first), 0), "10.77.128.9": "p1"}
 
 
 def test_processes_that_start_at_once_make_one_schema(empty: sa.Engine, empty_url: str) -> None:

@@ -7,7 +7,7 @@ import httpx2
 from tests.compat.golden.estate import Estate, NotBuilt
 from tests.compat.golden.fitting import fitted
 from tests.compat.golden.golden_data import Sample, find_sample
-from tests.compat.golden.outside import refusal
+from tests.compat.golden.outside import is_to_fail, refusal
 from tests.compat.golden.row import Row
 from tests.compat.golden.shape import differences, free_differences
 
@@ -18,9 +18,17 @@ def failures(sample: Sample, row: Row, estate: Estate) -> list[str]:
     """What is wrong with the answer to the sample's request, one line each; nothing where it conforms."""
     try:
         reply = answer(sample, row, estate)
-        return _judged(sample, row, reply) or (estate.broken() if row.is_request else [])
+        return _judged(sample, row, reply) or (_ended(sample, estate) if row.is_request else [])
     except NotBuilt as problem:
         return [str(problem)]
+
+
+def _ended(sample: Sample, estate: Estate) -> list[str]:
+    """What is wrong with how it ended."""
+    broken = estate.broken()
+    if is_to_fail(sample):
+        return [] if broken else ["accepted, and did not fail as it is to"]
+    return broken
 
 
 def _judged(sample: Sample, row: Row, reply: httpx2.Response) -> list[str]:

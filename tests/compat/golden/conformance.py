@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from tests.compat.golden import not_yet
 from tests.compat.golden.golden_data import Sample, captures, samples
-from tests.compat.golden.outside import MORE, REFUSED, UNASKED, UNCOMPARED, refusal, unasked_because
+from tests.compat.golden.outside import FAILING, MORE, REFUSED, UNASKED, UNCOMPARED, refusal, unasked_because
 
 _INTRODUCTION = (
     "`tests/compat/golden` asks a whole plane, over HTTP, what Nova's documentation has samples of, and what a real "
@@ -65,7 +65,7 @@ def _by_api(waiting: dict[str, str]) -> Iterator[list[str]]:
 def _exceptions() -> Iterator[list[str]]:
     yield from ([f"`{pattern}`", str(status), why] for pattern, (status, why) in REFUSED.items())
     yield from ([f"`{pattern}`", "", f"a header more, `{name}`: {why}"] for pattern, (name, why) in MORE.items())
-    yield from ([f"`{pattern}`", "", why] for pattern, why in {**UNASKED, **UNCOMPARED}.items())
+    yield from ([f"`{pattern}`", "", why] for pattern, why in {**FAILING, **UNASKED, **UNCOMPARED}.items())
 
 
 def _waiting(waiting: dict[str, str]) -> Iterator[list[str]]:

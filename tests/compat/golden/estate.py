@@ -1,7 +1,10 @@
 """The whole estate: what stands in the house, and what is left of what was done with it."""
 
+from urllib.parse import parse_qs, urlsplit
+
 from kilonova.domain.changes import Phase
 from kilonova.domain.model import after
+from kilonova.domain.remote_consoles import ConsoleKind
 from kilonova.wire.times import naive, spaced
 from tests.compat.golden.holding import Holding, NotBuilt
 from tests.plane.moving import PROGRESS, Run, beat
@@ -46,6 +49,19 @@ class Estate(Holding):
         half_day = 43_200
         start, end = (naive(after(self.house.at, seconds)) for seconds in (-half_day, half_day))
         return f"start={start}&end={end}"
+
+    def screened_server(self) -> str:
+        """A server whose host's driver has screens, as those of real machines have; a simulated server has none."""
+        for agent in self.house.cloud.plane.agents:
+            vars(agent.driver)["consoles"] = frozenset(ConsoleKind)
+        return self.other_server()
+
+    def console_token(self) -> str:
+        """A token that leads to a server's screen."""
+        wanted = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+        ordered = self.must("POST", f"/servers/{self.screened_server()}/remote-consoles", wanted)
+        query = parse_qs(urlsplit(str(ordered["remote_console"]["url"])).query)
+        return query["path"][0].removeprefix("?token=")
 
     def newer_migration(self) -> str:
         """The UUID of a live migration under way that began after another one."""

@@ -228,7 +228,7 @@ _FLEET: Final = (
     shows("os-server-external-events/event-create-resp", "POST /os-server-external-events", "event-create-req"),
     shows(
         "os-console-auth-tokens/get-console-connect-info-get-resp",
-        "GET /os-console-auth-tokens/f9906a48-b71e-4f18-baca-c987da3ebdb3",
+        "GET /os-console-auth-tokens/{console_token}",
     ),
     shows("os-migrations/migrations-get", "GET /os-migrations#{migrated_server}"),
     shows("os-migrations/migrations-get-with-limit", "GET /os-migrations#{migrated_server}"),

@@ -38,6 +38,7 @@ NULLABLE: Final = frozenset(
         "pinned_availability_zone",
         "policy",
         "tag",
+        "tls_port",
         "traceback",
         "trusted_image_certificates",
         "updated_at",

@@ -37,11 +37,9 @@ SEQUENCES: Final[Mapping[str, str]] = {
 """By operation: where the order of its messages, or what its updates say, is not Nova's."""
 
 NOT_TOLD: Final[Mapping[str, str]] = {
-    "aggregate.cache_images.*": "Images are not cached ahead.",
     "instance.volume_*": "There are no volumes.",
     "volume.usage": "There are no volumes.",
     "instance.share_*": "There are no shares.",
-    "libvirt.connect.error": "There is no driver for libvirt yet.",
     "metrics.update": "There are no compute monitors.",
     "add_host_to_aggregate": "What was refused changed nothing; it is answered, and not told.",
     "remove_host_from_aggregate": "What was refused changed nothing; it is answered, and not told.",

@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from kilonova.domain.journal import JournalRow
 from kilonova.domain.model import Flavor
+from kilonova.drivers.simulated import StagedDriver
+from kilonova.drivers.simulated.scenario import Trouble
+from kilonova.network.embedded import FlatNetwork
 from kilonova.notifications import Format, Message, NotificationOptions, render
 from kilonova.notifications.occasions import NOTICES, phases_of
 from kilonova.store import journal
@@ -59,6 +62,7 @@ class Life:
             self._act(name, server, {action: asked})
         self._act("rebuild", server, {"rebuild": {"imageRef": server["image"]["id"]}})
         self._moves(server)
+        self._interfaces(server)
         self._do("tags", lambda: self._call("PUT", f"/servers/{server['id']}/tags", {"tags": ["b"]}))
         self._do("rename", lambda: self._call("PUT", f"/servers/{server['id']}", {"server": {"name": "web2"}}))
         self._do("delete", lambda: self._call("DELETE", f"/servers/{server['id']}"))
@@ -92,6 +96,18 @@ class Life:
         self._act("shelve", server, {"shelve": None})
         self._act("unshelve", server, {"unshelve": None})
 
+    def _interfaces(self, server: Mapping[str, Any]) -> None:
+        """Cards that come and go, and addresses."""
+        path = f"/servers/{server['id']}/os-interface"
+        made = self._do("interface_attach", lambda: self._call("POST", path, {}).json()["interfaceAttachment"])
+        self._do("interface_detach", lambda: self._call("DELETE", f"{path}/{made['port_id']}"))
+        self._readdress("create_ip", server, {"addFixedIp": {"networkId": FlatNetwork.id}})
+        address = self.house.show(server["id"])["addresses"]["private"][0]["addr"]
+        self._readdress("delete_ip", server, {"removeFixedIp": {"address": address}})
+
+    def _readdress(self, name: str, server: Mapping[str, Any], action: dict[str, Any]) -> None:
+        self._do(name, lambda: self._call("POST", f"/servers/{server['id']}/action", action, version="2.43"))
+
     def _nouns(self) -> None:
         key = {"keypair": {"name": "key", "public_key": KEY}}
         self._do("keypair_import", lambda: self._call("POST", "/os-keypairs", key))
@@ -108,6 +124,8 @@ class Life:
         )
         host = {"host": self.house.cloud.plane.agents[0].host}
         self._do("aggregate_add_host", lambda: self._call("POST", "/os-aggregates/1/action", {"add_host": host}))
+        wanted = {"cache": [{"id": self.house.image_id()}]}
+        self._do("aggregate_cache_images", lambda: self._call("POST", "/os-aggregates/1/images", wanted))
         self._do("aggregate_remove_host", lambda: self._call("POST", "/os-aggregates/1/action", {"remove_host": host}))
         self._do("aggregate_delete", lambda: self._call("DELETE", "/os-aggregates/1"))
         small = {"flavor": {"id": "small", "name": "small", "ram": 64, "vcpus": 1, "disk": 1}}
@@ -129,6 +147,7 @@ class Life:
         self._do("server_group_delete", lambda: self._call("DELETE", f"/os-server-groups/{group_id}"))
 
     def _troubles(self) -> None:
+        self.house.pass_seconds(1)  # in which hosts report, that would else be taken for down
         failing = {"sim:fail": "spawn"}
         self._do("create_failing", lambda: self.house.boot("bad", metadata=failing))
         huge = {"flavor": {"id": "huge", "name": "huge", "ram": 64, "vcpus": 1, "disk": 9_000_000}}
@@ -138,10 +157,37 @@ class Life:
         self._do("delete_without_host", lambda: self._call("DELETE", f"/servers/{lost['id']}"))
         server = self._do("pausing_badly", lambda: self.house.boot("bad", metadata={"sim:fail": "pause"}))
         self._act("pause_failing", server, {"pause": None})
-        self._call("DELETE", f"/servers/{server['id']}")
-        self._hear("between")
+        for part in ("plug", "unplug"):
+            self._interface_failing(part)
+        self._do("between", lambda: self._call("DELETE", f"/servers/{server['id']}"))
+        self._hypervisor_gone("simulated")
+        self._hypervisor_gone("libvirt")
         services = self.house.call("GET", "/os-services?binary=nova-compute").json()["services"]
         self._do("service_delete", lambda: self._call("DELETE", f"/os-services/{services[-1]['id']}"))
+
+    def _hypervisor_gone(self, name: str) -> None:
+        """The hypervisor of the last host, of a driver of that name, goes and comes back."""
+        driver = self.house.cloud.plane.agents[-1].driver
+        assert isinstance(driver, StagedDriver)
+        driver.name = name
+        driver.befalls(Trouble.HYPERVISOR_DISCONNECTS)
+        self._do(f"{name}_gone", lambda: self.house.pass_seconds(1))
+        driver.passes(Trouble.HYPERVISOR_DISCONNECTS)
+        self._do(f"{name}_back", lambda: self.house.pass_seconds(1))
+
+    def _interface_failing(self, part: str) -> None:
+        """A card that its host cannot put in, or take out."""
+        server = self.house.boot(f"bad-{part}", networks="auto", metadata={"sim:fail": part})
+        path = f"/servers/{server['id']}/os-interface"
+        (first,) = self._call("GET", path).json()["interfaceAttachments"]
+        self._hear("between")
+        if part == "plug":
+            self._do("interface_attach_failing", lambda: self._call("POST", path, {}))
+        else:
+            self._do("interface_detach_failing", lambda: self._call("DELETE", f"{path}/{first['port_id']}"))
+        self._call("DELETE", f"/servers/{server['id']}")
+        self.house.settle()
+        self._hear("between")
 
     def _boot_with(self, hints: dict[str, Any]) -> str:
         server = {"name": "apart", "flavorRef": "42", "imageRef": self.house.image_id(), "networks": "none"}

@@ -23,6 +23,8 @@ _OTHERS: Final = (
     ("aggregate.update_metadata.start, .end", "aggregate.updatemetadata.start, .end", "AggregatePayload"),
     ("aggregate.add_host.start, .end", "aggregate.addhost.start, .end", "AggregatePayload"),
     ("aggregate.remove_host.start, .end", "aggregate.removehost.start, .end", "AggregatePayload"),
+    ("aggregate.cache_images.start, .end", "", "AggregatePayload"),
+    ("aggregate.cache_images.progress", "", "AggregateCachePayload"),
     ("keypair.create.start, .end", "the same", "KeypairPayload"),
     ("keypair.import.start, .end", "the same", "KeypairPayload"),
     ("keypair.delete.start, .end", "the same", "KeypairPayload"),
@@ -31,6 +33,7 @@ _OTHERS: Final = (
     ("server_group.add_member", "servergroup.addmember", "ServerGroupPayload"),
     ("server_group.delete", "servergroup.delete", "ServerGroupPayload"),
     ("service.create, service.update, service.delete", "", "ServiceStatusPayload"),
+    ("libvirt.connect.error", "", "LibvirtErrorPayload"),
 )
 
 
@@ -72,7 +75,8 @@ def _reasons(rows: Mapping[str, str]) -> Iterator[Sequence[str]]:
 
 def _notice_row(name: str, notice: Notice) -> Sequence[str]:
     legacy = f"compute.instance.{notice.legacy}" if notice.legacy else ""
-    return (_code(f"instance.{name}"), _code(legacy), ", ".join(phases_of(name)), _object(f"Instance{notice.payload}"))
+    new, payload = (f"instance.{name}", _object(f"Instance{notice.payload}")) if notice.payload else ("", "")
+    return (_code(new), _code(legacy), ", ".join(phases_of(name)), payload)
 
 
 def _object(name: str) -> str:

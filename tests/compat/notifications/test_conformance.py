@@ -91,6 +91,53 @@ def test_a_live_migration_is_told_by_the_hosts_that_take_part(life: Life) -> Non
     assert told["instance.live_migration_post_dest.start"] == told["instance.live_migration_post_dest.end"] == there
 
 
+@pytest.mark.parametrize(
+    "name, events",
+    [
+        ("interface_attach", ["instance.interface_attach.start", "instance.interface_attach.end"]),
+        ("interface_detach", ["instance.interface_detach.start", "instance.interface_detach.end"]),
+        (
+            "interface_attach_failing",
+            ["instance.interface_attach.start", "instance.interface_attach.error", "compute.exception"],
+        ),
+        ("interface_detach_failing", ["instance.interface_detach.start", "compute.exception"]),
+    ],
+)
+def test_interfaces_are_told_of_in_versioned_words_alone(life: Life, name: str, events: list[str]) -> None:
+    """Contract §10.4.4: a detach has no error of its own. What fails is in legacy as the method's exception."""
+    heard = [each for each in life.heard(name) if not each.is_update]
+    assert [each.event_type for each in _versioned(heard)] == events
+    method = [name.removesuffix("_failing")] if name.endswith("_failing") else []
+    assert [each.event_type for each in _legacy(heard)] == ["_".join(reversed(each.split("_"))) for each in method]
+
+
+def test_images_that_hosts_fetch_ahead_are_told_of_host_by_host(life: Life) -> None:
+    """Contract §10.6.1: its begin and end by the API, each host by the conductor, nothing in legacy words."""
+    heard = life.heard("aggregate_cache_images")
+    assert [each.event_type for each in heard] == [
+        f"aggregate.cache_images.{it}" for it in ("start", "progress", "end")
+    ]
+    assert [each.publisher_id.partition(":")[0] for each in heard] == ["nova-api", "nova-conductor", "nova-api"]
+
+
+def test_libvirt_that_is_gone_is_told_of_once_by_its_host(life: Life) -> None:
+    (heard,) = life.heard("libvirt_gone")
+    assert (heard.event_type, heard.priority) == ("libvirt.connect.error", "ERROR")
+    assert heard.publisher_id == f"nova-compute:{life.house.cloud.plane.agents[-1].host}"
+    assert life.heard("libvirt_back") == life.heard("simulated_gone") == []
+
+
+@pytest.mark.parametrize("name", ["create_ip", "delete_ip"])
+def test_addresses_are_told_of_in_legacy_words_alone(life: Life, name: str) -> None:
+    heard = life.heard(name)
+    assert [each.event_type for each in _legacy(heard)] == [
+        f"compute.instance.{name}.start",
+        "compute.instance.update",
+        f"compute.instance.{name}.end",
+    ]
+    assert [each.event_type for each in _versioned(heard)] == ["instance.update"]
+
+
 def _is_versioned(heard: Heard) -> bool:
     return ":" in heard.publisher_id
 

@@ -115,7 +115,7 @@ def _settings(cloud: Any, work: Path) -> dict[str, dict[str, Any]]:
             "live_migration": several,
             "block_migration_for_live_migration": several,
             "live_migrate_back_and_forth": several,
-            "vnc_console": False,
+            "vnc_console": all(each.hypervisor_type == "QEMU" for each in cloud.compute.hypervisors(details=True)),
             "change_password": False,
             "personality": True,
             "hostname_fqdn_sanitization": True,

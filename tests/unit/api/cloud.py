@@ -20,10 +20,14 @@ from kilonova.domain.model import Instance, Instant, Request, after
 from kilonova.domain.operations import Operation
 from kilonova.domain.snapshots import ImageOrder
 from kilonova.domain.states import PowerState, VmState
+from kilonova.drivers.simulated import Instant as Now
+from kilonova.drivers.simulated import SimulatedDriver
 from kilonova.identity.caller import Caller, implied
 from kilonova.network.embedded import FlatNetwork
+from kilonova.services.addresses import Addresses
 from kilonova.services.audience import Audience
 from kilonova.services.choosing import Chooser
+from kilonova.services.consoles import Consoles
 from kilonova.services.external import External, ExternalEvent
 from kilonova.services.feed import Feed
 from kilonova.services.monitor import Around, Monitor
@@ -144,12 +148,19 @@ class QuietPlane:
         self.gallery = OneImage()
         self.unable: frozenset[str] = frozenset()
         """Operations that no host's driver does."""
+        self.needs_agent = False
+        """Whether passwords are set only in guests with QEMU's agent inside."""
+        ports = Ports(database, lambda: self.at, FlatNetwork())
+        self.addresses = Addresses(database, lambda: self.at, ports)
         preparation = Preparation(
             database,
             self.gallery,
             Safe(),
-            ports=Ports(database, lambda: self.at, FlatNetwork()),
-            hosts=HostFacts(is_able=lambda _, operation: operation.name not in self.unable),
+            ports=ports,
+            hosts=HostFacts(
+                is_able=lambda _, operation: operation.name not in self.unable,
+                needs_agent=lambda _: self.needs_agent,
+            ),
         )
         self.servers = Servers(
             database, self.bus, lambda: self.at, preparation, settings=ServiceSettings(), quota=quota
@@ -161,6 +172,8 @@ class QuietPlane:
         self.statistics = Statistics(lambda: self.at, settings=settings.statistics)
         around = Around(gallery=self.gallery, failing=lambda: 0, heard=lambda: 0, bus_trouble=self.bus.trouble)
         watch = ServiceSettings().watch
+        self.driver = SimulatedDriver(pace=Now())
+        self.consoles = Consoles(database, lambda: self.at, {"cmp-1": self.driver}, settings.consoles)
         self._monitor = Monitor(database, lambda: self.at, around, watch=watch, stuck_after_seconds=180)
 
     def diagnose(self, instance: Instance) -> Reading | None:

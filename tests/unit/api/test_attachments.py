@@ -145,11 +145,19 @@ def test_floating_addresses_are_not_found_until_2_43(cloud: ApiCloud) -> None:
     assert _ask(cloud, "POST /os-floating-ips", {}, version="2.35") == (404, "Floating IP pool not found.")
 
 
-def test_nobody_adds_an_address_of_the_network(cloud: ApiCloud) -> None:
+def test_fixed_addresses_come_and_go_until_2_43(cloud: ApiCloud) -> None:
     uuid = cloud.boot()
-    assert _act(cloud, uuid, {"addFixedIp": {"networkId": FlatNetwork.id}})[0] == 501
-    assert _act(cloud, uuid, {"removeFixedIp": {"address": "10.0.0.6"}})[0] == 501
+    assert _act(cloud, uuid, {"addFixedIp": {"networkId": ID}}) == (
+        404,
+        f"Network could not be found for instance {uuid}.",
+    )
+    assert _act(cloud, uuid, {"removeFixedIp": {"address": "10.0.0.6"}}) == (
+        400,
+        f"Instance {uuid} does not have fixed IP '10.0.0.6'.",
+    )
     assert _act(cloud, uuid, {"addFixedIp": {}})[0] == 400
+    for body in ({"addFixedIp": {"networkId": FlatNetwork.id}}, {"removeFixedIp": {"address": "10.0.0.6"}}):
+        assert _act(cloud, uuid, body, version="2.44") == (404, "The resource could not be found.")
 
 
 def test_groups_do_not_change_and_others_are_not_found(cloud: ApiCloud) -> None:

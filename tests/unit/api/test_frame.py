@@ -230,6 +230,22 @@ def test_every_request_is_one_line_in_the_log(cloud: ApiCloud, caplog: pytest.Lo
     assert line.endswith(reply.headers["x-openstack-request-id"])
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/os-console-auth-tokens/opensesame",
+        "/os-console%2Dauth-tokens/opensesame",
+        "/os-console-auth-tokens//opensesame",
+        "/os-console-auth-tokens/%0Aopensesame/",
+    ],
+)
+def test_what_opens_a_console_is_not_in_the_log(cloud: ApiCloud, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    caplog.set_level("INFO", logger="kilonova.api")
+    cloud.call("GET", path, version="2.31")
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "kilonova.api"]
+    assert line.startswith("GET /compute/v2.1/os-console-auth-tokens/* 404 ")
+
+
 def test_a_host_header_cannot_break_a_body(cloud: ApiCloud) -> None:
     uuid = cloud.boot()
     reply = cloud.call("GET", f"/servers/{uuid}", headers={"Host": 'evil"},{"x'})

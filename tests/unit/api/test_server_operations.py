@@ -1,5 +1,6 @@
 """Update, delete, the actions, and what hangs below a server (contract §6.6, §11.9)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -89,6 +90,21 @@ def test_what_the_driver_of_a_servers_host_does_not_do_says_so(cloud: ApiCloud) 
 @pytest.mark.parametrize("value", [None, {}, {"adminPass": 1}, {"adminPass": "x", "more": 1}])
 def test_a_password_to_be_set_is_a_text(cloud: ApiCloud, value: Any) -> None:
     assert _act(cloud, cloud.boot(), {"changePassword": value}).status_code == 400
+
+
+def test_a_password_is_refused_where_only_an_agent_could_set_it_and_the_image_has_none(cloud: ApiCloud) -> None:
+    cloud.plane.needs_agent = True
+    wanted = {"changePassword": {"adminPass": "word"}}
+    uuid = cloud.boot()
+    reply = _act(cloud, uuid, wanted)
+    assert (reply.status_code, reply.json()["conflictingRequest"]["message"]) == (
+        409,
+        "QEMU guest agent is not enabled",
+    )
+    assert _task(cloud, uuid) is None
+    assert cloud.plane.gallery.image is not None
+    cloud.plane.gallery.image = replace(cloud.plane.gallery.image, properties_json='{"hw_qemu_guest_agent": "yes"}')
+    assert _act(cloud, cloud.boot(), wanted).status_code == 202
 
 
 def test_a_password_of_a_locked_server_is_refused_as_an_invalid_state(cloud: ApiCloud) -> None:

@@ -158,3 +158,19 @@ def test_what_lies_between_a_tenants_events_is_passed_over(cloud: ApiCloud) -> N
     assert (after_it["events"], after_it["next"]) == ([], after_it["head"])
     assert _state(cloud, "/events?after=" + "9" * 18).json()["events"] == []
     assert _state(cloud, "/events?limit=0").json()["next"] == 0
+
+
+def test_a_requests_rows_are_for_those_who_may_see_them(cloud: ApiCloud) -> None:
+    mine, theirs = cloud.boot("mine"), cloud.boot("theirs", project=OTHER)
+    renamed = {name: cloud.call("PUT", f"/servers/{name}", {"server": {"name": "new"}}) for name in (mine, theirs)}
+    grown = cloud.call("POST", "/os-aggregates", {"aggregate": {"name": "rack"}})
+    journal.sequence(cloud.database)
+
+    def keys(reply: Any, role: str) -> list[str]:
+        request_id = reply.headers["x-openstack-request-id"]
+        return [row["key"] for row in _state(cloud, f"/events?request={request_id}", role=role).json()["events"]]
+
+    assert [keys(renamed[name], "admin") for name in (mine, theirs)] == [[mine], [theirs]]
+    assert [keys(renamed[name], "reader") for name in (mine, theirs)] == [[mine], []]
+    assert (len(keys(grown, "admin")), keys(grown, "reader")) == (1, [])
+    assert _state(cloud, "/events?request=req-nothing").json()["events"] == []

@@ -349,3 +349,21 @@ def test_a_later_start_knows_whether_the_users_file_means_this_very_cloud(home: 
 def test_a_later_start_says_when_the_password_is_gone(home: Path) -> None:
     told = recall(replace(_ACCOUNT, password=""), beside=home / "state").told
     assert "is gone" in told
+
+
+@pytest.mark.parametrize(
+    "called, found, program",
+    [
+        (".venv/bin/kilonova", None, ".venv/bin/kilonova"),
+        (".venv/bin/kilonova", "/usr/bin/kilonova", "kilonova"),
+        ("kilonova/__main__.py", None, "kilonova"),
+    ],
+)
+def test_what_to_try_first_reaches_this_very_cloud(
+    home: Path, monkeypatch: pytest.MonkeyPatch, called: str, found: str | None, program: str
+) -> None:
+    monkeypatch.setattr("kilonova.cli.clouds.shutil.which", lambda _name: found)
+    (openstack, status) = remember(_ACCOUNT, beside=home / "state").commands(called)
+    assert (openstack.split()[:3], status) == (["openstack", "--os-cloud", CLOUD], f"{program} status")
+    other = remember(replace(_ACCOUNT, auth_url="http://127.0.0.1:9/identity/v3"), beside=home / "state")
+    assert all(command.startswith("OS_CLIENT_CONFIG_FILE=") for command in other.commands(called))

@@ -8,6 +8,7 @@ import pytest
 
 from kilonova import __version__
 from kilonova.cli import main
+from kilonova.images.guests import tiny, tiny_kernel
 
 
 def _ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -85,10 +86,13 @@ def test_a_port_that_is_none_is_refused_by_the_command_line(capsys: pytest.Captu
     assert "--port" in err
 
 
-def test_the_tiny_image_is_written_whole(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    file = tmp_path / "tiny.raw"
-    assert _ran(capsys, "image", "tiny", str(file)) == (0, f"Wrote {file}.\n", "")
-    assert file.stat().st_size == 1 << 20
+@pytest.mark.parametrize("name, data", [("tiny", tiny.image()), ("tiny-kernel", tiny_kernel.image())])
+def test_the_images_of_our_own_are_written_whole(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, data: bytes
+) -> None:
+    file = tmp_path / "image"
+    assert _ran(capsys, "image", name, str(file)) == (0, f"Wrote {file}.\n", "")
+    assert file.read_bytes() == data
 
 
 @pytest.mark.parametrize("where", ["missing/tiny.raw", ""])

@@ -12,7 +12,7 @@ import pytest
 from kilonova.cli import main
 from kilonova.cli.checkup import Finding, Status, machine, place
 from kilonova.domain.model import SECOND, Instant
-from kilonova.drivers import host
+from kilonova.drivers import host, mending
 from kilonova.drivers.instances.definition import Definition, Disk, DiskRole, save_definition
 from kilonova.store.database import Database
 
@@ -93,6 +93,43 @@ def test_libvirt_is_looked_at_part_by_part_and_needed_only_where_it_is_wanted(tm
         daemon.listen()
         assert "libvirt-python" in look("libvirt", binding=False).mend
         assert look("libvirt").status is Status.OK
+
+
+def test_in_a_checkout_libvirt_is_mended_by_its_own_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mends(checkout: Path | None) -> set[str]:
+        """How each thing that may be wrong with libvirt is mended, a daemon answering or not."""
+        sockets, nowhere = [tmp_path / "libvirt-sock"], [tmp_path / "nobody"]
+        cases: tuple[dict[str, Any], ...] = (
+            {"sockets": nowhere, "find_program": lambda _: None},
+            {"sockets": nowhere, "find_program": lambda _: "/usr/sbin/libvirtd"},
+            {"sockets": sockets, "find_program": lambda _: "/usr/sbin/libvirtd", "has_binding": lambda: False},
+        )
+        return {machine.libvirt("libvirt", checkout=checkout, **case).mend for case in cases}
+
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(tmp_path / "libvirt-sock"))
+        daemon.listen()
+        assert mends(tmp_path) == {f"make -C {tmp_path} virt"}
+        monkeypatch.chdir(tmp_path)
+        assert mends(tmp_path) == {"make virt"}
+        assert len(mends(None)) == 3
+        assert not any("make" in mend for mend in mends(None))
+
+
+def test_a_checkout_is_what_has_the_target_and_what_it_runs(tmp_path: Path) -> None:
+    assert mending.find_checkout() == Path(mending.__file__).parents[2]
+    assert mending.find_checkout(tmp_path / "site-packages" / "kilonova") is None
+    (tmp_path / "Makefile").touch()
+    assert mending.find_checkout(tmp_path / "kilonova") is None, "it is somebody else's"
+
+
+def test_novnc_is_looked_for_and_nothing_fails_without_it(tmp_path: Path) -> None:
+    missing = machine.novnc(str(tmp_path))
+    assert (missing.status, str(tmp_path) in missing.seen) == (Status.NOTE, True)
+    assert "apt-get install novnc" in missing.mend
+    (tmp_path / "vnc_lite.html").touch()
+    assert machine.novnc(str(tmp_path)).status is Status.OK
+    assert machine.novnc("", lambda _: None).status is Status.NOTE
 
 
 def test_little_memory_is_a_warning() -> None:
@@ -230,8 +267,8 @@ def test_the_command_finds_a_cloud_that_is_there_and_ends_well(
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "state").rglob("*") if "sqlite" not in path.name}
     assert before == after
     assert set(found) == {
-        "settings", "kvm", "qemu", "libvirt", "memory", "user", "state directory", "permissions", "disk", "port",
-        "database", "clock", "images", "guests",
+        "settings", "kvm", "qemu", "libvirt", "memory", "user", "noVNC", "state directory", "permissions", "disk",
+        "port", "database", "clock", "images", "guests",
     }  # fmt: skip
     assert found["images"]["status"] == "ok"
     # By which year this runs, the clock of the house is ahead or behind.

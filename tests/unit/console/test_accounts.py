@@ -28,6 +28,7 @@ def test_without_a_word_it_is_this_machines_own(tmp_path: Path) -> None:
 
 def test_a_named_cloud_is_taken(tmp_path: Path) -> None:
     login = find_login("other", _environment(tmp_path))
+    assert login.source.startswith("cloud other of /")
     assert (login.auth_url, login.region_name, login.verify) == ("http://there/v3", "west", False)
 
 

@@ -47,15 +47,32 @@ _SILENT = {
     "state": "up",
     "conditions": [{"type": "HypervisorAnswers", "status": "False", "reason": "NoAnswer", "message": "gone"}],
 }
+_ALONE = {
+    "summary": "1 candidate, the server's own host",
+    "document": {"counts": [{"reason": "the server's own host"}]},
+}
 _CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("no_valid_host", _failed("No valid host was found. 3 candidates, short of 7 vcpus"), {}),
     ("no_valid_host", _failed("No valid host was found. There are not enough hosts available."), {}),
+    (
+        "no_other_host",
+        _ACTIVE,
+        {"timeline": [_entry("live-migration", "failed")], "cause": "no_valid_host", "decisions": [_ALONE]},
+    ),
     ("host_down", _ACTIVE, {"service": {"host": "h1", "state": "down", "updated_at": "2026-11-22T09:00:00"}}),
     ("host_down", {**_ACTIVE, "host_status": "DOWN"}, {}),
     ("image_corrupt", _failed("The image's checksum differs"), {}),
     ("image_corrupt", _failed("x is not what it claims to be"), {}),
     ("image_refused", _failed("The image has a backing file"), {}),
+    ("kernel_unfit", _failed("image 1234 is not the kernel it claims to be: Linux for x86 is what boots here"), {}),
+    ("kernel_unfit", _failed("image 1234 is larger than a kernel may be: 256 MiB"), {}),
     ("image_too_large", _failed("Flavor's disk is too small for requested image."), {}),
+    (
+        "image_unverified",
+        _failed("the signature of image 1234 cannot be verified, as its trusted certificates ask"),
+        {},
+    ),
+    ("image_unverified", _failed("Image signature certificate validation failed for certificate: 1234."), {}),
     ("image_unavailable", _failed("image 1234 cannot be read: gone"), {}),
     ("disk_full", _failed("Build failed", "OSError: [Errno 28] No space left on device"), {}),
     ("memory_short", _failed("qemu: cannot allocate memory"), {}),
@@ -76,6 +93,7 @@ _CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("guest_crashed_alone", {**_ACTIVE, "OS-EXT-STS:power_state": 6}, {}),
     ("guest_paused", {**_ACTIVE, "OS-EXT-STS:power_state": 3}, {}),
     ("soft_deleted", {"status": "SOFT_DELETED"}, {"timeline": [_entry("delete")]}),
+    ("deleted", {"status": "DELETED"}, {"timeline": [_entry("delete")]}),
     ("hypervisor_gone", _failed("The hypervisor does not answer"), {}),
     ("guest_missing", _failed("The guest is no longer on its host"), {}),
     ("guest_missing", _failed("Domain not found: no domain with matching uuid"), {}),

@@ -3,7 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from kilonova.console.timeline import entries
+import pytest
+
+from kilonova.console.timeline import entries, from_journal, merged
+from kilonova.console.words import translated
 
 _NOW = datetime(2026, 11, 22, 10, 0, 30, tzinfo=UTC)
 
@@ -42,8 +45,67 @@ def test_a_failed_step_is_a_failed_request() -> None:
     assert (entry.outcome, entry.steps[0].details) == ("failed", "no power")
 
 
+@pytest.mark.parametrize(
+    "message, result, title",
+    [
+        (None, "Success", "Migrated"),
+        (None, None, "Migrating"),
+        ("Error", "Error", "Migration failed"),
+        (None, "Error", "Migration failed"),
+    ],
+)
+def test_a_request_is_called_by_how_far_it_came(message: str | None, result: str | None, title: str) -> None:
+    step = _event("compute_prep_resize", "10:00:01", "10:00:02" if result else None, result)
+    (entry,) = entries([_action("migrate", "10:00:00", step, message=message)], now=_NOW)
+    assert entry.title == title
+    assert translated(entry.title, "zh") != entry.title
+    assert entry.message is None, "that it is an error is said already"
+
+
+def test_what_failed_for_a_reason_that_is_told_says_it() -> None:
+    (entry,) = entries([_action("migrate", "10:00:00", message="No room")], now=_NOW)
+    assert (entry.title, entry.message) == ("Migration failed", "No room")
+
+
 def test_an_action_of_an_older_nova_has_fewer_keys() -> None:
     (entry,) = entries(
         [{"action": "os-odd", "request_id": "req-1", "start_time": "2026-11-22T10:00:00.000000"}], now=_NOW
     )
     assert (entry.title, entry.steps) == ("os-odd", ())
+
+
+_BUILD = "compute__do_build_and_run_instance"
+
+
+def _tried(*hosts: str) -> dict[str, Any]:
+    """A build that was tried on these hosts, the newest event first, as Nova shows it."""
+    events = [_event(_BUILD, "10:00:00", "10:00:00", host=host) for host in hosts]
+    return _action("create", "10:00:00", *events[::-1])
+
+
+def test_what_began_anew_on_another_host_failed_on_the_one_before() -> None:
+    (entry,) = entries([_tried("h1", "h2", "h3")], now=_NOW)
+    assert entry.failed_on == ["h1", "h2"]
+    assert entry.outcome == "ok"
+
+
+def test_a_step_that_was_tried_elsewhere_shows_why() -> None:
+    facts = {"event": _BUILD, "host": "h1", "fault": {"message": "the host's disk is full"}}
+    row = {
+        "kind": "instance",
+        "topic": "instance.create.retry",
+        "phase": "retry",
+        "request_id": "req-create",
+        "occurred_at": "2026-11-22T10:00:00Z",
+        "snapshot": {},
+        "previous": {},
+        "facts": facts,
+    }
+    (entry,) = merged(entries([_tried("h1", "h2")], now=_NOW), from_journal([row]))
+    assert [(step.result, step.details) for step in entry.steps] == [
+        ("Retried", "the host's disk is full"),
+        ("Success", None),
+    ]
+    assert [moment.text for moment in entry.moments] == ["instance.create.retry"]
+    (of_its_owner,) = merged(entries([_tried("h1", "h2")], now=_NOW), from_journal([{**row, "facts": None}]))
+    assert [step.result for step in of_its_owner.steps] == ["Success", "Success"]

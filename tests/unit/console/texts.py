@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import kilonova.console
+from kilonova.console.board import recorded
+from kilonova.console.differences import FORMS, LABELS
 from kilonova.console.explain import HOST_RULES, REQUEST_RULES, RULES
-from kilonova.console.timeline import BY_ITSELF, TITLES
+from kilonova.console.explain.lacks import ADVICE, GENERAL, MIXED
+from kilonova.console.timeline import BY_ITSELF
+from kilonova.console.titles import TITLES
 from kilonova.console.web.pages import PAGES
 
 TEMPLATES = sorted((Path(kilonova.console.__file__).parent / "web" / "templates").glob("*.html"))
@@ -23,6 +27,9 @@ def texts() -> Iterator[str]:
     yield from (text for rule in RULES for text in (rule.sentence, rule.advice))
     yield from (text for rule in HOST_RULES for text in (rule.sentence, rule.advice))
     yield from (text for rule in REQUEST_RULES for text in (rule.sentence, rule.advice))
+    yield from (GENERAL, MIXED, *(advice for _, advice in ADVICE))
     yield from (page.title for page in PAGES if page.title)
-    yield from TITLES.values()
+    yield from (text for title in TITLES.values() for text in title)
     yield from BY_ITSELF.values()
+    yield from (*FORMS.values(), *LABELS.values())
+    yield from (recorded.SEVERAL, *recorded.SENTENCES.values(), *recorded.THINGS.values())

@@ -2,11 +2,12 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 
 from kilonova.drivers.host import Accelerator
-from kilonova.drivers.instances.definition import Definition, Disk, DiskRole
+from kilonova.drivers.instances.definition import Boot, Definition, Disk, DiskRole
 from kilonova.drivers.protocol import Nic
 from kilonova.drivers.qemu.command import command_line
 
@@ -61,6 +62,27 @@ def test_a_name_with_commas_stays_a_name() -> None:
 )
 def test_processors_stay_within_what_the_machine_takes(asked: int, given: str) -> None:
     assert option(line(vcpus=asked), "-smp") == given
+
+
+def test_a_kernel_of_the_images_own_is_started_from_the_cache_and_told_of_its_root() -> None:
+    boot = Boot(kernel="k.1", ramdisk="r.2")
+    disks = (replace(DISKS[0], boot=boot), *DISKS[1:])
+    assert option(line(disks=disks), "-kernel") == "../../images/k.1"
+    assert option(line(disks=disks), "-initrd") == "../../images/r.2"
+    usual = "root=/dev/vda console=tty0 console=ttyS0"
+    assert option(line(disks=disks), "-append") == f"{usual} no_timer_check"
+    assert option(line(KVM, disks=disks), "-append") == usual
+    told = (replace(DISKS[0], boot=replace(boot, command_line="a=b,c")),)
+    assert option(line(disks=told), "-append") == "a=b,c"
+    assert "-kernel" not in line(disks=DISKS)
+
+
+def test_there_is_a_way_to_an_agent_only_where_the_image_says_that_there_is_one() -> None:
+    found = devices(line(has_agent=True, disks=DISKS))
+    assert found["channel0"]["name"] == "org.qemu.guest_agent.0"
+    slots = [device["addr"] for device in found.values() if "addr" in device]
+    assert len(slots) == len(set(slots))
+    assert "channel0" not in devices(line())
 
 
 @pytest.mark.parametrize("asked, given", [(1, "4"), (4, "4"), (2048, "2048")])

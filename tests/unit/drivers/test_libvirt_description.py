@@ -5,8 +5,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from kilonova.drivers.host import Accelerator
-from kilonova.drivers.instances.definition import Definition, Disk, DiskRole
-from kilonova.drivers.libvirt.description import MARK, NOVA, Place, describe, moved
+from kilonova.drivers.instances.definition import Boot, Definition, Disk, DiskRole
+from kilonova.drivers.libvirt.description import MARK, NOVA, Place, describe, files_of, moved
 from kilonova.drivers.protocol import Nic
 
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
@@ -74,6 +74,24 @@ def test_a_card_on_a_bridge_is_libvirts_own() -> None:
     assert attribute(domain, "devices/interface[@type='bridge']/source", "bridge") == "br0"
     assert attribute(domain, "devices/interface/mac", "address") == "fa:16:3e:00:00:01"
     assert domain.find(f"{QEMU}commandline") is None
+
+
+def test_a_kernel_of_the_images_own_is_named_and_moves_with_its_guest() -> None:
+    boot = Boot(kernel="k.1", ramdisk="r.2", command_line="a=<b> &c")
+    guest = replace(GUEST, disks=(replace(GUEST.disks[0], boot=boot), *GUEST.disks[1:]))
+    domain = domain_of(guest)
+    assert [domain.findtext(f"os/{tag}") for tag in ("kernel", "initrd")] == ["/state/images/k.1", "/state/images/r.2"]
+    assert domain.findtext("os/cmdline") == "a=<b> &c"
+    there = moved(describe(guest, PLACE), {"/state/images/k.1": "/there/k.1"}, "you")
+    assert ET.fromstring(there).findtext("os/kernel") == "/there/k.1"  # noqa: S314 - our own words
+    assert set(files_of(guest, PLACE.directory)) == {"root", "config", "kernel", "initrd"}
+    assert domain_of().find("os/kernel") is None
+
+
+def test_there_is_a_way_to_an_agent_only_where_the_image_says_that_there_is_one() -> None:
+    channel = "devices/channel/target"
+    assert attribute(domain_of(replace(GUEST, has_agent=True)), channel, "name") == "org.qemu.guest_agent.0"
+    assert domain_of().find(channel) is None
 
 
 def test_the_processor_is_emulated_unless_there_is_kvm() -> None:

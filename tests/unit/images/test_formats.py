@@ -59,7 +59,7 @@ def test_an_iso_is_known_by_its_volume_descriptor() -> None:
 
 def test_a_qcow2_is_not_taken_for_a_raw_disk() -> None:
     check_head("disk", "raw", b"\xeb\xfe" + bytes(510))
-    with pytest.raises(Invalid, match="image disk is a qcow2, not the raw disk"):
+    with pytest.raises(Invalid, match="image disk is a qcow2, and not raw"):
         check_head("disk", "raw", qcow2())
 
 

@@ -37,6 +37,13 @@ def test_an_operation_begins_after_its_update_and_ends_after_it() -> None:
     assert told("stop", Phase.ERROR, event="compute_stop_instance", host="cmp1") == ["update", "exception"]
 
 
+def test_a_build_that_is_tried_elsewhere_is_told_as_one_that_is_lost() -> None:
+    event = "compute__do_build_and_run_instance"
+    lost = ["shutdown.start", "shutdown.end", "create.error", "update"]
+    assert told("create", Phase.RETRY, event=event, host="cmp1", closes_action=False) == lost
+    assert told("create", Phase.END, event=event, host="cmp1", closes_action=False) == lost, "as older rows say it"
+
+
 def test_what_a_rebuild_destroys_is_told_to_exist_before() -> None:
     event = "compute_rebuild_instance"
     assert told("rebuild", Phase.START, event=event, host="cmp1") == ["update", "exists", "rebuild.start"]

@@ -6,7 +6,7 @@ from typing import Any
 from kilonova.domain.changes import Phase
 from kilonova.domain.model import Instance
 from kilonova.network.embedded import FlatNetwork
-from kilonova.services.nics import coming, numbered, port_id_of, settled, shown, with_nics
+from kilonova.services.nics import coming, numbered, plugged, port_id_of, settled, shown, with_addresses, with_nics
 from tests.unit.domain.samples import instance
 
 FIRST = {"label": "private", "mac": "fa:16:3e:00:00:01", "address": "10.77.0.17", "port_id": "p1"}
@@ -43,6 +43,18 @@ def test_addresses_are_shown_in_novas_form() -> None:
     }
 
 
+def test_a_nic_shows_all_of_its_addresses_also_when_it_has_none() -> None:
+    more = with_addresses(FIRST, ["10.77.0.17", "10.77.128.3"])
+    assert [each["addr"] for each in json.loads(shown(_plugged(more, SECOND)))["private"]] == [
+        "10.77.0.17",
+        "10.77.128.3",
+        "10.77.128.9",
+    ]
+    assert with_addresses(more, ["10.77.0.17"]) == FIRST
+    assert with_addresses(with_addresses(more, []), ["10.77.0.17"]) == FIRST
+    assert shown(_plugged(with_addresses(FIRST, []))) == "{}"
+
+
 def test_an_early_record_has_the_port_that_follows_from_its_place() -> None:
     early = _plugged({key: FIRST[key] for key in ("label", "mac", "address")})
     assert port_id_of(early, 0) == FlatNetwork.port_id(early.uuid, 0)
@@ -52,6 +64,8 @@ def test_a_nic_that_comes_stays_when_its_host_has_plugged_it_in_and_goes_when_it
     asked = {"port_id": "p2"}
     attaching = coming(_plugged(FIRST), SECOND)
     assert [nic.get("is_coming", False) for nic in attaching.nics] == [False, True]
+    assert plugged(attaching) == [FIRST]
+    assert plugged(settled("attach_interface", attaching, asked, Phase.END)) == [FIRST, SECOND]
     assert settled("attach_interface", attaching, asked, Phase.END).nics == [FIRST, SECOND]
     failed = settled("attach_interface", attaching, asked, Phase.ERROR)
     assert (failed.nics, failed.addresses_json) == ([FIRST], shown(_plugged(FIRST)))

@@ -60,3 +60,15 @@ def test_every_message_of_a_real_nova_is_read(name: str) -> None:
 def test_what_is_no_notification_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises(NotificationMalformed):
         read(broken)
+
+
+@pytest.mark.parametrize("payload", [[], "text", {"nova_object.data": [1]}, {"nova_object.data": "text"}])
+def test_a_payload_that_is_no_object_is_refused(payload: Any) -> None:
+    with pytest.raises(NotificationMalformed):
+        read({**message("versioned instance.create.end"), "payload": payload})
+
+
+def test_what_is_no_text_where_there_should_be_one_is_left_out() -> None:
+    odd = {"uuid": 7, "state": ["x"], "task_state": {}, "state_update": {"old_state": 1}}
+    told = read({**message("versioned instance.update"), "payload": odd, "_context_request_id": [1]})
+    assert (told.instance_uuid, told.state, told.task_state, told.old_state, told.request_id) == (None,) * 5

@@ -1,0 +1,226 @@
+"""The console before a Nova that is no Kilonova, whose message bus it hears: a real one, through a real broker."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from kilonova.console.accounts import Login
+from kilonova.console.client import Client
+from kilonova.console.intake import Bus, Listener, Notices
+from kilonova.console.web.live import Ear, changes
+from tests.brokers import Exchange, exchange
+from tests.plane.browsing import AUTH, CHINESE, Browser, Counting, untranslated
+from tests.plane.house import PASSWORD, House, lived_in
+from tests.plane.served import served
+from tests.plane.test_feed import carry
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def nova() -> Iterator[Exchange]:
+    with exchange(is_bound=False) as made:
+        yield made
+
+
+@pytest.fixture
+def notices(nova: Exchange) -> Iterator[Notices]:
+    bus = Bus(url=nova.url(), exchange=nova.name)
+    made = Notices(bus.place)
+    listener = Listener(bus, made)
+    listener.start()
+    wait_until(lambda: made.hearing.state == "listening", "the console's ear")
+    yield made
+    listener.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path, nova: Exchange) -> Iterator[House]:
+    told = {"DEFAULT": {"transport_url": nova.url(), "control_exchange": nova.name, "host": "rack7-cmp"}}
+    told["notifications"] = {"notification_format": "both"}
+    with lived_in(tmp_path, **told) as made:
+        yield made
+
+
+@pytest.fixture
+def browser(house: House, notices: Notices) -> Browser:
+    return Browser(house, elsewhere=True, notices=notices)
+
+
+def heard(house: House, notices: Notices, event_type: str) -> None:
+    carry(house)
+    wait_until(lambda: event_type in {each.event_type for each in notices.newest()}, event_type)
+
+
+def test_notifications_are_in_the_timeline_at_the_requests_they_belong_to(
+    house: House, notices: Notices, browser: Browser
+) -> None:
+    server = house.boot("web1")["id"]
+    browser.sign_in()
+    assert "instance.create.end" not in browser.page(f"/servers/{server}")
+    heard(house, notices, "instance.create.end")
+    page = browser.page(f"/servers/{server}")
+    assert "instance.create.end" in page
+    assert "compute.instance.create.end" not in page, "what is told in both formats is shown once"
+    assert f"{notices.hearing.place}</code>" in page
+    assert "changes and notifications" in page
+    assert "Heard since" in page
+
+
+def test_a_page_of_one_server_is_not_told_of_others_nor_a_tenant_of_other_tenants(
+    house: House, notices: Notices
+) -> None:
+    mine, other = house.boot("web1")["id"], house.boot("web2")["id"]
+    heard(house, notices, "instance.create.end")
+    project = house.show(mine)["tenant_id"]
+    page = Ear(notices, project_id=None, server=mine)
+    tenants = {who: Ear(notices, project_id=who, server="") for who in (project, "somebody")}
+    house.act(other, {"os-stop": None})
+    house.settle()
+    heard(house, notices, "instance.power_off.end")
+    assert not page.has_news()
+    assert {who: ear.has_news() for who, ear in tenants.items()} == {project: True, "somebody": False}
+    house.act(mine, {"os-stop": None})
+    house.settle()
+    carry(house)
+    ends = {"instance.power_off.end", "compute.instance.power_off.end"}
+    wait_until(lambda: ends <= {each.event_type for each in notices.of_server(mine)}, "the stop in both formats")
+    assert page.has_news()
+    assert not page.has_news(), "what was told is no news"
+
+
+def test_an_open_page_is_told_at_once(house: House, notices: Notices) -> None:
+    login = Login(auth_url=AUTH, username="admin", password=PASSWORD, project_name="demo")
+    client = Client(login, transport=Counting(house.transport, hides="/state/"))
+
+    async def told() -> list[str]:
+        stream = changes(client, notices)
+        first = [await anext(stream), await anext(stream)]
+        house.boot("web1")
+        heard(house, notices, "instance.create.end")
+        return [*first, await asyncio.wait_for(anext(stream), 5)]
+
+    assert [each.splitlines()[0] for each in asyncio.run(told())] == ["retry: 3000", "event: ready", "event: changed"]
+
+
+def test_the_feed_and_the_hosts_have_them_too(house: House, notices: Notices, browser: Browser) -> None:
+    house.boot("broken", metadata={"sim:fail": "spawn:disk_full"})
+    heard(house, notices, "instance.create.error")
+    notices.take(b"nonsense")
+    browser.sign_in()
+    page = browser.page("/feed")
+    assert "instance.create.error" in page
+    assert "not JSON" in page
+    assert "instance.create.error" not in browser.page("/feed?topic=update")
+    (agent,) = house.cloud.plane.agents
+    for path in ("/hosts", f"/hosts/{agent.host}"):
+        page = browser.page(path)
+        assert "instance.create.error" in page
+        assert "disk is full" in page
+
+
+def test_a_tenant_hears_of_nobody_elses_servers_and_of_no_hosts(
+    house: House, notices: Notices, browser: Browser
+) -> None:
+    house.boot("not-hers")
+    house.add_person("mia", "hers", "member")
+    house.boot("hers1", user="mia", project="hers")
+    hers = house.boot("hers2", user="mia", project="hers", metadata={"sim:fail": "spawn:disk_full"})["id"]
+    heard(house, notices, "instance.create.error")
+    browser.sign_in(user="mia", project="hers")
+    (agent,) = house.cloud.plane.agents
+    for path in ("/feed", f"/servers/{hers}", "/hosts"):
+        page = browser.page(path)
+        assert "not-hers" not in page
+        assert agent.host not in page
+        assert notices.hearing.place not in page
+    assert "hers1" in browser.page("/feed")
+
+
+def test_a_bus_that_is_away_is_said_wherever_it_would_be_heard(
+    house: House, notices: Notices, browser: Browser
+) -> None:
+    server = house.boot("web1")["id"]
+    notices.lost("no route to host")
+    browser.sign_in()
+    (agent,) = house.cloud.plane.agents
+    for path in (f"/servers/{server}", "/feed", "/hosts", f"/hosts/{agent.host}"):
+        page = browser.page(path)
+        assert "The message bus is not heard since" in page
+        assert "no route to host" in page
+
+
+def test_a_kilonova_is_asked_for_its_journal_instead(house: House, notices: Notices) -> None:
+    server = house.boot("web1")["id"]
+    heard(house, notices, "instance.create.end")
+    browser = Browser(house, notices=notices)
+    browser.sign_in()
+    assert notices.hearing.place not in browser.page(f"/servers/{server}") + browser.page("/feed")
+
+
+@pytest.mark.parametrize("state", ["listening", "away"])
+def test_all_of_it_is_said_in_chinese(
+    house: House, notices: Notices, browser: Browser, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    server = house.boot("web1", metadata={"sim:fail": "spawn:disk_full"})["id"]
+    heard(house, notices, "instance.create.error")
+    if state == "away":
+        notices.lost("no route to host")
+    browser.sign_in()
+    unknown = untranslated(monkeypatch)
+    (agent,) = house.cloud.plane.agents
+    for path in (
+        "/",
+        "/servers",
+        f"/servers/{server}",
+        "/hosts",
+        f"/hosts/{agent.host}",
+        "/failures",
+        "/feed",
+        "/time",
+    ):
+        browser.page(path, headers=CHINESE)
+    assert unknown == set()
+
+
+def test_the_console_is_served_by_itself(house: House, nova: Exchange) -> None:
+    """As a process of its own, which listens, hears the bus, and ends when it is asked to."""
+    with served(house) as site:
+        where = f"http://127.0.0.1:{site.port}/identity/v3"
+        command = [sys.executable, "-m", "kilonova", "console", "--auth-url", where, "--port", "0"]
+        environment = {**os.environ, "KILONOVA_CONSOLE_TRANSPORT_URL": nova.url()}
+        process = subprocess.Popen(
+            [*command, "--exchange", nova.name],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            told = [process.stdout.readline() for _ in range(3)]
+            with httpx2.Client(base_url=told[0].split()[-1].removesuffix("/console/")) as http:
+                wait_until(lambda: _answers(http), "the console")
+                form = {"username": "admin", "password": PASSWORD, "project": "demo", "domain": "elsewhere"}
+                assert http.post("/console/sign-in", data=form).status_code == 401
+                form["domain"] = "Default"
+                assert http.post("/console/sign-in", data=form).status_code == 303
+                assert "Everything is well." in http.get("/console/").text
+        finally:
+            process.terminate()
+            rest = process.communicate(timeout=30)[0]
+        assert process.returncode == 0
+        assert nova.name in told[1]
+        assert nova.account not in "".join(told) + rest
+
+
+def _answers(http: httpx2.Client) -> bool:
+    try:
+        return http.get("/console/sign-in").status_code == 200
+    except httpx2.TransportError:
+        return False
