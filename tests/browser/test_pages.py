@@ -7,6 +7,11 @@ from tests.waiting import wait_until
 
 _SERIOUS = ("serious", "critical")
 _NARROW = 390
+_SIGN_OUT_AND_LEARN_OF_IT = """() => {
+    window.fetch = async () => ({type: "opaqueredirect"});
+    document.querySelector("form[action$='/sign-out']").requestSubmit();
+    refresh();
+}"""
 
 
 def _paths(town: Town) -> dict[str, str]:
@@ -128,3 +133,12 @@ def test_a_servers_name_is_never_markup(visitor: Visitor) -> None:
         visitor.go(path)
         page.locator("main", has_text="<script>alert(1)</script>").wait_for()
     assert dialogs == []
+
+
+def test_a_page_that_learns_of_the_sign_out_first_does_not_turn_it_back(visitor: Visitor) -> None:
+    page = visitor.sign_in().page
+    visitor.go("/servers")
+    page.locator("#pulse", has_text="live").wait_for()
+    with page.expect_navigation():
+        page.evaluate(_SIGN_OUT_AND_LEARN_OF_IT)
+    assert page.url == f"{visitor.town.base}/sign-in"

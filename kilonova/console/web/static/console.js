@@ -6,6 +6,7 @@ const LEAST_WAIT = 700;
 const words = document.body.dataset;
 let due = null;
 let wait = LEAST_WAIT;
+let isLeaving = false;
 
 function isBusy() {
   const focused = document.activeElement;
@@ -28,7 +29,7 @@ function focusPath(main) {
 
 async function refresh() {
   due = null;
-  if (isBusy() || document.hidden) return;
+  if (isLeaving || isBusy() || document.hidden) return;
   const began = performance.now();
   let reply;
   try {
@@ -36,6 +37,8 @@ async function refresh() {
   } catch {
     return;
   }
+  // Where somebody is on the way already, a reload would turn them back.
+  if (isLeaving) return;
   if (reply.type === "opaqueredirect") { location.reload(); return; }
   if (!reply.ok) return;
   const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
@@ -95,6 +98,8 @@ document.addEventListener("input", (event) => {
   document.getElementById(shows).textContent = `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 });
 document.addEventListener("change", (event) => { if (event.target.dataset?.shows) event.target.form.requestSubmit(); });
+document.addEventListener("submit", (event) => { isLeaving = event.target.target !== "_blank"; });
+window.addEventListener("pageshow", () => { isLeaving = false; });
 document.addEventListener("visibilitychange", () => { if (!document.hidden && words.live) soon(); });
 if (words.live) listen();
 age();
