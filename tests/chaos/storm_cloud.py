@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from kilonova.cli.clouds import find_password
+from tests.ports import free_port
 
 BIN = Path(sys.executable).parent
 _SETTINGS = """
@@ -43,12 +44,13 @@ class StormCloud:
         self._home = home
         self._hosts = hosts
         self._base = ""
-        self._port = 0
+        self._port = free_port()  # it comes back to the same one
         self._process: subprocess.Popen[str] | None = None
         self._token = ""
-        self._client = httpx.Client(timeout=30)
+        self._client = httpx.Client(timeout=120)
         self._settings = home / "storm.toml"
         self._settings.write_text(_SETTINGS.format(deadlines=deadlines))
+        self._log = home / "plane.log"
         self._scenario = home / "storm.yaml"
         self._scenario.write_text(_scenario(hosts, seed))
 
@@ -58,15 +60,15 @@ class StormCloud:
         arguments += ["--simulate-hosts", str(self._hosts), "--config-file", str(self._settings), *self._also]
         arguments += [] if is_calm else ["--scenario", str(self._scenario)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "KILONOVA_"))}
-        self._process = subprocess.Popen(
-            [BIN / "python", "-m", "kilonova", *arguments],
-            env={**environment, "HOME": str(self._home), "XDG_CONFIG_HOME": str(self._home / ".config")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with self._log.open("ab") as log:  # nobody reads along: a pipe would fill, and the plane stand still
+            self._process = subprocess.Popen(
+                [BIN / "python", "-m", "kilonova", *arguments],
+                env={**environment, "HOME": str(self._home), "XDG_CONFIG_HOME": str(self._home / ".config")},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         self._base = self._address(self._process)
-        self._port = int(self._base.rsplit(":", 1)[1])
         self._token = self._token or self._sign_in()
 
     def guests(self) -> list[tuple[str, str, bool]]:
@@ -107,7 +109,7 @@ class StormCloud:
             found = re.search(r"compute +(http://\S+)/compute/v2.1", line)
             if found:
                 return found.group(1)
-        raise AssertionError(f"it did not start: {told}")
+        raise AssertionError(f"it did not start: {told}{self._log.read_text()[-5000:]}")
 
     def _sign_in(self) -> str:
         domain = {"id": "default"}
