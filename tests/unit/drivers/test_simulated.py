@@ -3,7 +3,7 @@
 import json
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -165,17 +165,28 @@ def test_a_file_that_cannot_be_read_is_left_alone(tmp_path: Path, caplog: pytest
     driver.close()
 
 
+class Watched(Stepped):
+    """Shows when somebody is held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holds = threading.Event()
+
+    def hold(self, is_over: Callable[[], bool]) -> None:
+        self.holds.set()
+        super().hold(is_over)
+
+
 @pytest.mark.parametrize("then", ["reboot", "destroy"])
 def test_a_frozen_verb_is_let_go_once_another_one_is_asked_of_its_guest(then: str) -> None:
-    driver = SimulatedDriver(pace=Stepped(), durations={})
+    pace = Watched()
+    driver = SimulatedDriver(pace=pace, durations={})
     driver.start(lambda _: None)
     guest = spec(sim_freeze="pause")
     driver.spawn(guest)
     failed: list[GuestFailure] = []
-    frozen = threading.Event()
 
     def freeze() -> None:
-        frozen.set()
         try:
             driver.pause(guest.uuid)
         except GuestFailure as failure:
@@ -183,14 +194,13 @@ def test_a_frozen_verb_is_let_go_once_another_one_is_asked_of_its_guest(then: st
 
     thread = threading.Thread(target=freeze, daemon=True)
     thread.start()
-    assert frozen.wait(30)
-    thread.join(0.3)
+    assert pace.holds.wait(60)
     assert thread.is_alive(), "it is frozen"
     if then == "reboot":
         driver.reboot(guest.uuid, hard=True, timeout_seconds=0)
     else:
         driver.destroy(guest.uuid)
-    thread.join(30)
+    thread.join(60)
     assert [failure.cause for failure in failed] == [FaultCause.ABORTED]
     running = PowerState.RUNNING if then == "reboot" else PowerState.NOSTATE
     assert driver.power_state(guest.uuid) is running
