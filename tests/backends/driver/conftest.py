@@ -50,6 +50,7 @@ def libvirt(tmp_path: Path, emulated_hosts: Hosts) -> Iterator[LibvirtWorld]:
 def bridge() -> Iterator[str]:
     """A bridge of the host without an address: what is sent there goes nowhere else."""
     name = f"kv{os.getpid() % 10_000_000}"
+    subprocess.run(["ip", "link", "delete", name], check=False, capture_output=True)  # of a run that was killed
     made = subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=False, capture_output=True, text=True)
     if made.returncode:
         require_or_skip(f"this machine lets nobody make a bridge: {made.stderr}")

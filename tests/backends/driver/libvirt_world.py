@@ -31,7 +31,6 @@ class LibvirtWorld(World):
         self._number = number
         self._lines: list[int] = []
         self._given = settings
-        self._settings = LibvirtSettings(device_detach_attempts=2, device_detach_timeout=2, **settings)
         super().__init__(state_dir)
 
     @property
@@ -40,7 +39,12 @@ class LibvirtWorld(World):
         return self.state_dir.resolve() / "instances"
 
     def make(self) -> LibvirtDriver:
-        return LibvirtDriver(state_dir=self.state_dir, node=NODE, uri=self.host.uri, settings=self._settings)
+        settings = LibvirtSettings(
+            device_detach_attempts=self.patience.attempts,
+            device_detach_timeout=int(self.patience.seconds),
+            **self._given,
+        )
+        return LibvirtDriver(state_dir=self.state_dir, node=NODE, uri=self.host.uri, settings=settings)
 
     def another(self, state_dir: Path) -> "LibvirtWorld":
         return LibvirtWorld(state_dir, self._hosts, number=self._number + 1, **self._given)

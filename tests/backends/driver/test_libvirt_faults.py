@@ -139,7 +139,7 @@ def cramped() -> Iterator[LibvirtWorld]:
     yield world
     world.clean_up()
     made.end()
-    subprocess.run(["umount", disk], check=False)
+    subprocess.run(["umount", "--lazy", disk], check=True)
     made.remove()
 
 

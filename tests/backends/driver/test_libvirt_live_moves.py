@@ -54,7 +54,7 @@ def prepared(world: LibvirtWorld, other: LibvirtWorld, spec: GuestSpec) -> Mappi
 
 def heavy_image() -> bytes:
     """The tiny guest with a disk that takes a while to be sent."""
-    return tiny.image() + os.urandom(8 << 20)
+    return tiny.image() + os.urandom(20 << 20)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def moved_meanwhile(
         moving = pool.submit(driver_of(here).live_migrate, spec.uuid, target, lambda _: under_way.set())
         wait_until(lambda: under_way.is_set() or moving.done(), "the move to be under way")
         meddle()
-        failure = moving.exception(timeout=60)
+        failure = moving.exception(timeout=100)
     if isinstance(failure, GuestFailure):
         return failure
     return moving.result()

@@ -280,7 +280,7 @@ def test_a_paused_guest_does_nothing_until_it_goes_on(qemu: QemuWorld) -> None:
         with pytest.raises(BlockingIOError):
             line.recv(1)
         qemu.driver.unpause(guest)
-        line.settimeout(20)
+        line.settimeout(60)
         assert line.recv(1) == b"e"
 
 
@@ -317,7 +317,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
     yield place
-    subprocess.run(["umount", place], check=True)
+    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def test_a_guest_whose_disk_cannot_grow_is_paused_and_goes_on_once_it_can(small_disk: Path) -> None:

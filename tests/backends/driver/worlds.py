@@ -86,8 +86,17 @@ def guest_spec(**changes: object) -> GuestSpec:
     return replace(spec, **changes)  # type: ignore[arg-type]
 
 
+_PATIENCE = Patience(2, 60.0)
+_SHORT = Patience(2, 2.0)
+
+
 class World:
-    """A state directory and the driver over it; ``events`` is what its listener was told."""
+    """A state directory and the driver over it; ``events`` is what its listener was told.
+
+    ``patience`` is how long the driver's guests may take to let go of a card: enough for every one that does at all.
+    """
+
+    patience = _PATIENCE
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
@@ -147,6 +156,11 @@ class World:
         """Close the driver and start another one over the same state."""
         self.driver.close()
         self.driver = self._start()
+
+    def lose_patience(self, patience: Patience = _SHORT) -> None:
+        """Start a driver that does not wait long for a card, for guests that never let go of one."""
+        self.patience = patience
+        self.restart()
 
     def spawn_ready(self, spec: GuestSpec) -> str:
         """Spawn and wait until the guest is up; gives its uuid."""
@@ -224,8 +238,21 @@ class SimulatedWorld(World):
         return self.driver
 
 
+class SteppedQemuDriver(QemuDriver):
+    """One that tends its guests when it is told to, and not now and then by itself."""
+
+    def tend(self) -> None:
+        """Tend them once."""
+        super()._tend()
+
+    def _tend(self) -> None:
+        """Not by itself."""
+
+
 class QemuWorld(World):
     """The qemu driver, with real machines."""
+
+    driver_class = QemuDriver
 
     @property
     def instances(self) -> Path:
@@ -233,7 +260,7 @@ class QemuWorld(World):
         return self.state_dir.resolve() / "instances"
 
     def make(self) -> QemuDriver:
-        return QemuDriver(state_dir=self.state_dir, node=NODE, patience=Patience(2, 2.0))
+        return self.driver_class(state_dir=self.state_dir, node=NODE, patience=self.patience)
 
     def crash(self, uuid: str) -> None:
         self.signal(uuid, signal.SIGKILL)
@@ -280,7 +307,7 @@ class QemuWorld(World):
 
     def serial_line(self, uuid: str) -> socket.socket:
         """The other end of the guest's serial line."""
-        return process.connect(self.instances / uuid, "serial.sock", timeout_seconds=20)
+        return process.connect(self.instances / uuid, "serial.sock", timeout_seconds=60)
 
     def leave_half_made(self, spec: GuestSpec) -> None:
         directory = self.instances / spec.uuid
@@ -298,7 +325,7 @@ class QemuWorld(World):
 
     def tell_qemu(self, uuid: str, *commands: tuple[str, Mapping[str, Any]], until: str = "") -> None:
         """Have the guest's QEMU run commands, and wait for an event, while no driver listens to it."""
-        with process.connect(self.instances / uuid, "qmp.sock", timeout_seconds=20) as line:
+        with process.connect(self.instances / uuid, "qmp.sock", timeout_seconds=60) as line:
             talk = line.makefile("rw")
             told = map(json.loads, talk)
             for name, arguments in (("qmp_capabilities", {}), *commands):
