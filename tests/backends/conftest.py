@@ -53,8 +53,10 @@ def _fresh(dialect: str, suffix: str, paths: pytest.TempPathFactory) -> Iterator
         connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     yield server.set(database=name).render_as_string(hide_password=False)
+    # A server may not have noticed yet that its last session was hung up on.
+    at_once = " WITH (FORCE)" if dialect == "postgresql" else ""
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name}")
+        connection.exec_driver_sql(f"DROP DATABASE {name}{at_once}")
 
 
 def _empty(database: Database) -> None:

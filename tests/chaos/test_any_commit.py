@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def _guests(state_dir: Path) -> list[int]:
 def state_dir(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     for guest in _guests(tmp_path):
-        os.kill(guest, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended by itself
+            os.kill(guest, signal.SIGKILL)
 
 
 def _check(told: dict[str, Any], actions: list[str], *, was_accepted: bool) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ def end_guests(below: Path) -> None:
         except OSError:  # it ended while we looked
             continue
         if name.startswith("qemu-system") and where.is_relative_to(below):
-            os.kill(int(process.name), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,8 @@ def test_deadlocks_are_resolved_by_doing_one_again(database: Database) -> None:
         list(pool.map(both, ["ab", "ba"]))
     with database.read() as connection:
         assert connection.scalars(sa.select(services.c.report_count)).all() == [2, 2]
-    assert len(tries) == (2 if database.is_embedded else 3)
+    # The one that is done again may meet the other once more, before that has what it waits for.
+    assert len(tries) == 2 if database.is_embedded else len(tries) >= 3
 
 
 def test_contention_is_told_after_the_last_attempt(database: Database) -> None:
