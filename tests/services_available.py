@@ -59,7 +59,7 @@ def _answering(server: str) -> str:
 
 @cache
 def _trouble(url: str) -> str | None:
-    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 5})
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 30})
     try:
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))

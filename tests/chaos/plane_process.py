@@ -32,7 +32,7 @@ from kilonova.store.instances import InstanceQuery
 
 NEVER: Final = ("never", 0)
 PORT: Final = "11111111-2222-4333-8444-555555555555"
-_PATIENCE_SECONDS: Final = 60
+_PATIENCE_SECONDS: Final = 240
 _PROCESSES: Final = multiprocessing.get_context("forkserver")
 # Every run is a fork of one process that has imported everything: the imports take far longer than a run.
 _PROCESSES.set_forkserver_preload([__name__])

@@ -21,7 +21,7 @@ from tests.backends.driver.worlds import QemuWorld, guest_spec
 from tests.chaos.driver_process import CARD, RESCUE
 from tests.services_available import require_or_skip
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 REPOSITORY = Path(__file__).parents[2]
 MOST_STEPS = 60
@@ -45,7 +45,7 @@ def _is_killed(world: QemuWorld, guest: str, verb: str, at: int) -> bool:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     world.restart()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.storm import Weather, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("seed", [1])

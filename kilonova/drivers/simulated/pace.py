@@ -86,7 +86,7 @@ class Stepped:
             self._now += seconds
             self._changed.notify_all()
 
-    def wait_for_waiters(self, number: int, *, timeout_seconds: float = 10.0) -> bool:
+    def wait_for_waiters(self, number: int, *, timeout_seconds: float = 60.0) -> bool:
         """Wait until so many operations are in progress; whether that came in (real) time."""
         with self._changed:
             return self._changed.wait_for(lambda: self._waiting >= number, timeout_seconds)

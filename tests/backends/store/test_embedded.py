@@ -131,7 +131,7 @@ def test_readers_do_not_wait_for_the_writer(opened: Database) -> None:
         for reader in readers:
             reader.start()
         for reader in readers:
-            reader.join(timeout=10)
+            reader.join(timeout=60)
     assert counted == [1] * 4
 
 

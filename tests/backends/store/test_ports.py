@@ -246,7 +246,7 @@ class _Meeting:
     """
 
     def __init__(self, number: int) -> None:
-        self._all = threading.Barrier(number, timeout=30) if number else None
+        self._all = threading.Barrier(number, timeout=60) if number else None
         self._here = threading.local()
 
     def clock(self) -> Instant:

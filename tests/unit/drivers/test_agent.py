@@ -38,7 +38,7 @@ class Channel:
 
     def close(self) -> None:
         self.ours.close()
-        self._thread.join(20)
+        self._thread.join(60)
         self.theirs.close()
 
 
@@ -67,8 +67,8 @@ def obeys(asked: dict[str, object]) -> bytes:
 def test_what_an_earlier_conversation_left_is_thrown_away(channel_to: Callable[[Answer | None], Channel]) -> None:
     channel = channel_to(obeys)
     channel.theirs.sendall(b'{"return": 7}\n{"error": \xff{"return": 3}\n')
-    channel.agent.greet(timeout_seconds=20)
-    assert channel.agent.ask("guest-ping", {}, timeout_seconds=20) == {}
+    channel.agent.greet(timeout_seconds=60)
+    assert channel.agent.ask("guest-ping", {}, timeout_seconds=60) == {}
     assert [asked["execute"] for asked in channel.heard] == ["guest-sync-delimited", "guest-ping"]
 
 
@@ -95,7 +95,7 @@ def test_one_that_talks_nonsense_or_nothing_is_not_waited_for_without_end(
 def test_one_that_never_ends_its_line_is_cut_off(channel_to: Callable[[Answer | None], Channel]) -> None:
     channel = channel_to(lambda _: b"x" * (1 << 18))
     with pytest.raises(GuestFailure) as failure:
-        channel.agent.greet(timeout_seconds=20)
+        channel.agent.greet(timeout_seconds=60)
     assert failure.value.detail == "what comes from it has no end"
 
 
@@ -103,7 +103,7 @@ def test_one_that_hangs_up_is_told_of(channel_to: Callable[[Answer | None], Chan
     channel = channel_to(None)
     channel.theirs.shutdown(socket.SHUT_WR)
     with pytest.raises(GuestFailure) as failure:
-        channel.agent.greet(timeout_seconds=20)
+        channel.agent.greet(timeout_seconds=60)
     assert failure.value.cause is FaultCause.GUEST_UNRESPONSIVE
 
 
@@ -111,7 +111,7 @@ def test_one_that_hangs_up_is_told_of(channel_to: Callable[[Answer | None], Chan
 def test_a_refusal_is_told_in_the_agents_words(channel_to: Callable[[Answer | None], Channel], error: object) -> None:
     channel = channel_to(lambda _: json.dumps({"error": error}).encode() + b"\n")
     with pytest.raises(GuestFailure, match="refused") as failure:
-        channel.agent.ask("guest-set-user-password", {}, timeout_seconds=20)
+        channel.agent.ask("guest-set-user-password", {}, timeout_seconds=60)
     assert failure.value.cause is FaultCause.DRIVER_ERROR
     assert failure.value.detail == "guest-set-user-password: no user bob\n"
 
@@ -129,7 +129,7 @@ def test_a_refusal_that_is_no_text_is_not_told_on(
 ) -> None:
     channel = channel_to(lambda _: json.dumps({"error": error}).encode() + b"\n")
     with pytest.raises(GuestFailure, match="refused") as failure:
-        channel.agent.ask("guest-set-user-password", {}, timeout_seconds=20)
+        channel.agent.ask("guest-set-user-password", {}, timeout_seconds=60)
     assert failure.value.detail == "guest-set-user-password: it gave no reason"
 
 
@@ -140,7 +140,7 @@ def test_no_password_is_told_on_however_it_has_to_be_spelt(
     said = json.dumps({"error": {"class": "GenericError", "desc": f"not\nfit: {password}\x1b[2J" + "y" * 1000}})
     channel = channel_to(lambda _: said.encode() + b"\n")
     with pytest.raises(GuestFailure, match="refused") as failure, hidden(password):
-        channel.agent.ask("guest-set-user-password", {}, timeout_seconds=20)
+        channel.agent.ask("guest-set-user-password", {}, timeout_seconds=60)
     told = failure.value.detail or ""
     assert told.startswith("guest-set-user-password: not?fit: ***?[2Jyyy")
     assert len(told) == 600

@@ -36,12 +36,12 @@ class Stage:
         greeting = threading.Thread(target=self._greet)
         greeting.start()
         self.machine.watch()
-        self.machine.connect(timeout_seconds=20)
+        self.machine.connect(timeout_seconds=60)
         greeting.join()
 
     def _greet(self) -> None:
         self.line, _ = self.listener.accept()
-        self.line.settimeout(20)
+        self.line.settimeout(60)
         self.words = self.line.makefile("rb")
         self.say({"QMP": {}})
         self.say({"return": {}, "id": self.hear()["id"]})
@@ -58,12 +58,12 @@ class Stage:
 
     def await_told(self, number: int) -> tuple[GuestEventKind, str, PowerState]:
         with self._heard:
-            assert self._heard.wait_for(lambda: len(self.told) >= number, 20)
+            assert self._heard.wait_for(lambda: len(self.told) >= number, 60)
             return self.told[-1]
 
     def leave(self) -> None:
         self.actor.kill()
-        assert self.machine.ended.wait(20)
+        assert self.machine.ended.wait(60)
         self.actor.wait()
         self.watch.close()
         self.words.close()
@@ -135,5 +135,5 @@ def test_what_qemu_is_not_known_to_say_is_no_matter(stage: Stage) -> None:
 
 def test_an_end_is_told_with_how_it_came(stage: Stage) -> None:
     stage.actor.kill()
-    assert stage.machine.ended.wait(20)
+    assert stage.machine.ended.wait(60)
     assert stage.endings == ["its process was ended by SIGKILL"]

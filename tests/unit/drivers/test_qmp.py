@@ -57,7 +57,7 @@ class Conversation:
 
         greeting = threading.Thread(target=greet)
         greeting.start()
-        self.client.handshake(timeout_seconds=10)
+        self.client.handshake(timeout_seconds=60)
         greeting.join()
         assert heard == [{"execute": "qmp_capabilities", "id": 1}]
 
@@ -151,4 +151,4 @@ def test_a_qemu_that_ends_in_the_handshake_is_closed(talk: Conversation) -> None
     talk.monitor.say(GREETING)
     talk.monitor.close()
     with pytest.raises(QmpClosed):
-        talk.client.handshake(timeout_seconds=10)
+        talk.client.handshake(timeout_seconds=60)

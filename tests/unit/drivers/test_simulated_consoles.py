@@ -33,7 +33,7 @@ def guest(driver: SimulatedDriver) -> str:
 @pytest.fixture
 def line(driver: SimulatedDriver, guest: str) -> Iterator[socket.socket]:
     with closing(driver.open_console(guest, ConsoleKind.SERIAL)) as opened:
-        opened.settimeout(30)
+        opened.settimeout(60)
         yield opened
 
 
@@ -79,7 +79,7 @@ def test_it_talks_also_where_the_process_has_many_files_open(driver: SimulatedDr
         for _ in range(1024):
             stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
         line = stack.enter_context(closing(driver.open_console(guest, ConsoleKind.SERIAL)))
-        line.settimeout(30)
+        line.settimeout(60)
         read_until(line, "READY boots=1\r\n")
         line.sendall(b"hello")
         read_until(line, "hello")

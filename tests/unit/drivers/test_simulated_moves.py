@@ -140,7 +140,7 @@ def test_a_live_migration_is_called_off_or_hurried_while_it_runs(way: str) -> No
     making.start()
     assert pace.wait_for_waiters(1)
     pace.advance(10)
-    making.join(10)
+    making.join(60)
     raised: list[GuestFailure] = []
 
     def move() -> None:
@@ -154,7 +154,7 @@ def test_a_live_migration_is_called_off_or_hurried_while_it_runs(way: str) -> No
     assert pace.wait_for_waiters(1)
     getattr(driver, way)(UUID)
     pace.advance(0.25)
-    moving.join(10)
+    moving.join(60)
     assert not moving.is_alive()
     assert [failure.cause for failure in raised] == ([FaultCause.ABORTED] if way == "abort_live" else [])
     assert driver.power_state(UUID) is PowerState.RUNNING
