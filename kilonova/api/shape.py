@@ -23,6 +23,14 @@ Getter = Callable[[Any], Any] | Callable[[Any, Any], Any]
 Render = Callable[[Any, Any], msgspec.Struct]
 """A record and a view become what msgspec encodes."""
 
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """The attribute of a record whose text is JSON already: it goes into the body as it is."""
+
+    attribute: str
+
+
 ABSENT: Final = UNSET
 """What a getter returns where the key is not there for this record."""
 
@@ -31,12 +39,12 @@ ABSENT: Final = UNSET
 class Field:
     """One key in a span of versions.
 
-    ``get`` is the name of an attribute of the record, or a function of it, with or without the view. ``when`` names
-    policy rules: the key is there only for callers who pass at least one of them.
+    ``get`` is the name of an attribute of the record (``JsonText`` where it is JSON already), or a function of it,
+    with or without the view. ``when`` names policy rules: the key is there only for callers who pass one of them.
     """
 
     key: str
-    get: str | Getter
+    get: str | JsonText | Getter
     span: Span
     when: tuple[str, ...] = ()
 
@@ -53,7 +61,12 @@ class Field:
 
 
 def field(
-    key: str, get: str | Getter, *, since: str = "2.1", until: str | None = None, when: str | tuple[str, ...] = ()
+    key: str,
+    get: str | JsonText | Getter,
+    *,
+    since: str = "2.1",
+    until: str | None = None,
+    when: str | tuple[str, ...] = (),
 ) -> Field:
     """A field from texts; both ends of the span are included."""
     rules = (when,) if isinstance(when, str) else when
@@ -134,16 +147,24 @@ def _compile(name: str, fields: list[Field]) -> Render:
     )
     getters = {f"g{index}": each.get for index, each in enumerate(fields)}
     arguments = ", ".join(_argument(f"g{index}", each.get) for index, each in enumerate(fields))
-    return _built(name, f"def render(record, view):\n    return struct({arguments})\n", {**getters, "struct": struct})
+    return _built(
+        name, f"def render(record, view):\n    return struct({arguments})\n", {**getters, "raw": raw, "struct": struct}
+    )
 
 
-def _argument(name: str, get: str | Getter) -> str:
-    if not isinstance(get, str):
-        takes_view = len(signature(get).parameters) > 1
-        return f"{name}(record, view)" if takes_view else f"{name}(record)"
-    if not get.isidentifier():
-        raise ValueError(f"not the name of an attribute: {get!r}")
-    return f"record.{get}"
+def _argument(name: str, get: str | JsonText | Getter) -> str:
+    if isinstance(get, str):
+        return f"record.{_attribute(get)}"
+    if isinstance(get, JsonText):
+        return f"raw(record.{_attribute(get.attribute)})"
+    takes_view = len(signature(get).parameters) > 1
+    return f"{name}(record, view)" if takes_view else f"{name}(record)"
+
+
+def _attribute(name: str) -> str:
+    if not name.isidentifier():
+        raise ValueError(f"not the name of an attribute: {name!r}")
+    return name
 
 
 def _built(name: str, source: str, names: Mapping[str, Any]) -> Render:

@@ -32,6 +32,7 @@ from kilonova.store.schema import instances
 _VM: Final[Mapping[str, VmState]] = {str(state): state for state in VmState}
 _TASK: Final[Mapping[str | None, TaskState | None]] = {None: None, **{str(state): state for state in TaskState}}
 _POWER: Final[Mapping[int, PowerState]] = {int(state): state for state in PowerState}
+_VM_AT, _TASK_AT, _POWER_AT = map(Instance._fields.index, ("vm_state", "task_state", "power_state"))
 _BY_UUID: Final = f"SELECT {', '.join(Instance._fields)} FROM instances WHERE uuid = ?"  # noqa: S608  all constants
 _NAME_LENGTH: Final = 255
 _NEWEST_FIRST: Final = (("created_at", True), ("id", True))
@@ -171,7 +172,11 @@ def project_usage(connection: Connection, project_id: str, user_id: str | None =
 
 def instance_of(row: tuple[Any, ...]) -> Instance:
     """The instance in a row of all columns of its table, in their order."""
-    return Instance._make((*row[:7], _VM[row[7]], _TASK[row[8]], _POWER[row[9]], *row[10:]))
+    values = list(row)
+    values[_VM_AT] = _VM[row[_VM_AT]]
+    values[_TASK_AT] = _TASK[row[_TASK_AT]]
+    values[_POWER_AT] = _POWER[row[_POWER_AT]]
+    return Instance._make(values)
 
 
 def _limited(statement: Select[Any], limit: int | None) -> Select[Any]:

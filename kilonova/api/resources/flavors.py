@@ -9,7 +9,7 @@ from kilonova.api.paging import cut
 from kilonova.api.routes import Many, One, route
 from kilonova.api.schemas import flavors as schemas
 from kilonova.api.schemas.types import NOTHING, integer, truth
-from kilonova.api.shape import Shape, field, raw
+from kilonova.api.shape import JsonText, Shape, field
 from kilonova.domain.errors import Invalid
 from kilonova.domain.model import Flavor
 from kilonova.store import flavors
@@ -61,7 +61,7 @@ FULL: Final = Shape(
     field("rxtx_factor", lambda flavor: flavor.rxtx_factor or "", until="2.101"),
     field("links", _links),
     field("description", "description", since="2.55"),
-    field("extra_specs", lambda flavor: raw(flavor.extra_specs_json), since="2.61", when=_SPECS),
+    field("extra_specs", JsonText("extra_specs_json"), since="2.61", when=_SPECS),
 )
 
 

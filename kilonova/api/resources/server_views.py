@@ -12,7 +12,7 @@ import msgspec
 from kilonova.api.call import Call
 from kilonova.api.plane import Plane
 from kilonova.api.resources.zones import Zones, read_zones
-from kilonova.api.shape import ABSENT, Field, Shape, field, raw, starting
+from kilonova.api.shape import ABSENT, Field, JsonText, Shape, field, raw, starting
 from kilonova.domain.model import Fault, Instance, Instant, Service
 from kilonova.domain.states import VmState
 from kilonova.store import fleet, ledger, server_groups
@@ -225,7 +225,7 @@ _START: Final[tuple[Field, ...]] = (
     field("status", "status"),
     field("tenant_id", "project_id"),
     field("user_id", "user_id"),
-    field("metadata", lambda server: raw(server.metadata_json)),
+    field("metadata", JsonText("metadata_json")),
     field("hostId", lambda server: host_id(server.project_id, server.host)),
     field("image", _image, until="2.97"),
     field("image", _image_with_properties, since="2.98"),
@@ -263,20 +263,20 @@ _MIDDLE: Final[tuple[Field, ...]] = (
     field("OS-EXT-STS:vm_state", "vm_state"),
     field("OS-EXT-STS:power_state", "power_state"),
     field("os-extended-volumes:volumes_attached", _volume_ids, until="2.2"),
-    field("os-extended-volumes:volumes_attached", lambda server: raw(server.volumes_json), since="2.3"),
+    field("os-extended-volumes:volumes_attached", JsonText("volumes_json"), since="2.3"),
     field("host_status", _host_status, since="2.16", when=(_HOST_STATUS, _HOST_UNKNOWN)),
 )
 _END: Final[tuple[Field, ...]] = (
     field("locked", lambda server: server.locked_by is not None, since="2.9"),
     field("description", "display_description", since="2.19"),
-    field("tags", lambda server: raw(server.tags_json), since="2.26"),
+    field("tags", JsonText("tags_json"), since="2.26"),
     field("trusted_image_certificates", lambda server: raw(server.trusted_certs_json or "null"), since="2.63"),
     field("server_groups", _groups, since="2.71"),
     field("locked_reason", "locked_reason", since="2.73"),
 )
 _LATEST: Final[tuple[Field, ...]] = (
     field("pinned_availability_zone", "availability_zone", since="2.96"),
-    field("scheduler_hints", lambda server: raw(server.hints_json), since="2.100"),
+    field("scheduler_hints", JsonText("hints_json"), since="2.100"),
 )
 
 BRIEF: Final = Shape(

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kilonova.api.shape import ABSENT, Shape, field, raw, starting
+from kilonova.api.shape import ABSENT, JsonText, Shape, field, raw, starting
 from kilonova.wire.version import MIN, Microversion
 
 
@@ -24,6 +24,7 @@ SHAPE = Shape(
     field("size", lambda thing: str(thing.size), since="2.10"),
     field("notes", lambda thing: raw(thing.notes), since="2.5"),
     field("host", lambda _, view: view, when="see:hosts"),
+    field("more", JsonText("notes"), when="see:more"),
     field("odd", lambda thing: thing.size if thing.size % 2 else ABSENT),
 )
 
@@ -44,6 +45,7 @@ def test_a_field_may_change_its_meaning_at_a_version() -> None:
 
 def test_json_text_goes_through_as_it_is() -> None:
     assert rendered(SHAPE, "2.5", Thing())["notes"] == {"k": "v"}
+    assert rendered(SHAPE, "2.1", Thing(), "see:more")["more"] == {"k": "v"}
 
 
 def test_a_field_under_a_policy_is_there_for_those_who_pass() -> None:
@@ -67,14 +69,15 @@ def test_a_key_cannot_be_there_twice_at_one_version() -> None:
         Shape("thing", field("size", "size", until="2.9"), field("size", "size", since="2.9"))
 
 
-def test_a_getter_must_be_the_name_of_an_attribute() -> None:
+@pytest.mark.parametrize("get", ["id) or print(1", JsonText("id) or print(1")])
+def test_a_getter_must_be_the_name_of_an_attribute(get: str | JsonText) -> None:
     with pytest.raises(ValueError, match="not the name of an attribute"):
-        Shape("thing", field("id", "id) or print(1")).at(MIN)
+        Shape("thing", field("id", get)).at(MIN)
 
 
 def test_a_shape_tells_its_history() -> None:
     told = [(str(version), come, gone) for version, come, gone in SHAPE.history]
-    assert told == [("2.1", ["id", "size", "host", "odd"], []), ("2.5", ["notes"], [])]
+    assert told == [("2.1", ["id", "size", "host", "more", "odd"], []), ("2.5", ["notes"], [])]
 
 
 def test_fields_may_start_later_than_they_would() -> None:
