@@ -12,6 +12,19 @@ _SIGN_OUT_AND_LEARN_OF_IT = """() => {
     document.querySelector("form[action$='/sign-out']").requestSubmit();
     refresh();
 }"""
+_REFRESH = """async () => {
+    document.querySelector("main").append("what is not there any more");
+    await refresh();
+}"""
+_TYPE_WHILE_IT_IS_FETCHED = """() => {
+    const fetched = window.fetch;
+    window.fetch = async (...asked) => {
+        const reply = await fetched(...asked), field = document.getElementById("name");
+        field.focus();
+        field.value = "typed";
+        return reply;
+    };
+}"""
 
 
 def _paths(town: Town) -> dict[str, str]:
@@ -142,3 +155,21 @@ def test_a_page_that_learns_of_the_sign_out_first_does_not_turn_it_back(visitor:
     with page.expect_navigation():
         page.evaluate(_SIGN_OUT_AND_LEARN_OF_IT)
     assert page.url == f"{visitor.town.base}/sign-in"
+
+
+def test_what_is_typed_while_the_page_is_fetched_anew_stays(visitor: Visitor) -> None:
+    page = visitor.sign_in().page
+    visitor.go("/servers?status=ERROR")
+    page.evaluate(_TYPE_WHILE_IT_IS_FETCHED)
+    page.evaluate(_REFRESH)
+    assert page.locator("#name").input_value() == "typed"
+
+
+def test_a_link_that_is_pressed_while_the_page_is_made_anew_leads_on(visitor: Visitor) -> None:
+    page = visitor.sign_in().page
+    visitor.go("/servers?status=ERROR")
+    page.get_by_role("link", name="broken").hover()
+    page.mouse.down()
+    page.evaluate(_REFRESH)
+    page.mouse.up()
+    page.wait_for_url(f"**/servers/{visitor.town.servers['broken']}")

@@ -8,9 +8,12 @@ let due = null;
 let wait = LEAST_WAIT;
 let isLeaving = false;
 
+// Whether somebody types in the main part, or presses on something there: what is pressed must still be there when it is
+// let go, or nothing comes of it.
 function isBusy() {
-  const focused = document.activeElement;
-  return focused && ["INPUT", "SELECT", "TEXTAREA"].includes(focused.tagName) && document.getElementById("main").contains(focused);
+  const main = document.getElementById("main"), focused = document.activeElement;
+  if (main.matches(":active")) return true;
+  return focused && ["INPUT", "SELECT", "TEXTAREA"].includes(focused.tagName) && main.contains(focused);
 }
 
 // Where a details element stands among the others: what was open stays open.
@@ -29,7 +32,8 @@ function focusPath(main) {
 
 async function refresh() {
   due = null;
-  if (isLeaving || isBusy() || document.hidden) return;
+  if (isLeaving || document.hidden) return;
+  if (isBusy()) { soon(); return; }
   const began = performance.now();
   let reply;
   try {
@@ -42,6 +46,9 @@ async function refresh() {
   if (reply.type === "opaqueredirect") { location.reload(); return; }
   if (!reply.ok) return;
   const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
+  // The page took its time, and somebody may have begun something meanwhile.
+  if (isLeaving) return;
+  if (isBusy()) { soon(); return; }
   const open = new Set(places(document).filter(([each]) => each.open).map(([, place]) => place));
   for (const [each, place] of places(fresh)) if (open.has(place)) each.open = true;
   const before = document.querySelector("main"), after = fresh.querySelector("main");
