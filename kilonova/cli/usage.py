@@ -85,10 +85,9 @@ def _write_differences(form: str, differences: list[dict[str, Any]]) -> None:
 
 
 def _month(text: str | None) -> dict[str, str]:
-    """The first moment of the month and, if it was named, that of the next one."""
+    """The first moment of a month and that of the next one; nothing for this month, which the cloud itself knows."""
     if text is None:
-        now = datetime.now(UTC)
-        return {"start": f"{now.year:04d}-{now.month:02d}-01"}
+        return {}
     try:
         first = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
     except ValueError as error:

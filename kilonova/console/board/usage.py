@@ -41,7 +41,7 @@ def usage(client: Client, *, all_projects: bool, month: str = "") -> Usage:
     names = client.list_projects()
     is_exact = client.has_state()
     rows, days = (
-        _exact(look, begin, end, all_projects=all_projects)
+        _exact(look, _asked(begin, end) if month else {}, all_projects=all_projects)
         if is_exact
         else _reported(look, begin, end, all_projects=all_projects)
     )
@@ -56,12 +56,16 @@ def usage(client: Client, *, all_projects: bool, month: str = "") -> Usage:
     )
 
 
+def _asked(begin: datetime, end: datetime) -> dict[str, str]:
+    return {"start": begin.isoformat()[:19] + "Z", "end": end.isoformat()[:19] + "Z"}
+
+
 def _exact(
-    look: Look, begin: datetime, end: datetime, *, all_projects: bool
+    look: Look, window: Mapping[str, Any], *, all_projects: bool
 ) -> tuple[list[Mapping[str, Any]], list[tuple[str, float]]]:
-    window: dict[str, Any] = {"start": begin.isoformat()[:19] + "Z", "end": end.isoformat()[:19] + "Z"}
+    """Without a window, of the month so far: when that began, the cloud tells by its own clock."""
     if not all_projects:
-        window["project"] = look.client.sign_in_once().project_id
+        window = {**window, "project": look.client.sign_in_once().project_id}
     empty: dict[str, Any] = {"usage": []}
     rows = look.state("usage", "/usage", empty, group_by="project,flavor", **window)["usage"]
     by_day = look.state("usage", "/usage", empty, group_by="day", **window)["usage"]
