@@ -27,6 +27,7 @@ class StartedCloud:
         self.driver = driver
         self.output = ""
         self.base = ""
+        self._complaints = home / "complaints"
         self._port = port
         self._options = options
         self._environment = {
@@ -43,19 +44,20 @@ class StartedCloud:
         began = time.monotonic()
         arguments = ["up", "--driver", self.driver, "--state-dir", str(self.state_dir), "--port", str(self._port)]
         arguments += self._options
-        self._process = subprocess.Popen(
-            [BIN / "kilonova", *arguments],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with self._complaints.open("w") as complaints:  # nobody reads them meanwhile: a pipe would be full at some time
+            self._process = subprocess.Popen(
+                [BIN / "kilonova", *arguments],
+                env=self._environment,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+            )
         self.output = self._read_banner()
         found = re.search(r"compute +(http://\S+)/compute/v2.1", self.output)
-        assert found, f"no address in {self.output!r}: {self._process.stderr and self._process.stderr.read()}"
+        assert found, f"no address in {self.output!r}: {self._complaints.read_text()}"
         self.base = found.group(1)
         self._port = int(self.base.rsplit(":", 1)[1])
-        httpx.get(f"{self.base}/compute/", timeout=10).raise_for_status()
+        httpx.get(f"{self.base}/compute/", timeout=60).raise_for_status()
         return time.monotonic() - began
 
     @property
@@ -69,8 +71,8 @@ class StartedCloud:
         assert self._process
         process, self._process = self._process, None
         process.send_signal(how)
-        _, errors = process.communicate(timeout=30)
-        self.output += errors
+        process.communicate(timeout=100)
+        self.output += self._complaints.read_text()
         return process.returncode
 
     def close(self) -> None:

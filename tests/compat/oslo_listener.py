@@ -46,6 +46,6 @@ targets = [oslo_messaging.Target(exchange=exchange, topic=topic) for topic in to
 listener = oslo_messaging.get_notification_listener(transport, targets, [Endpoint()], executor="threading")
 listener.start()
 print(json.dumps("ready"), flush=True)  # noqa: T201
-done.wait(90)
+done.wait(300)
 listener.stop()
 listener.wait()

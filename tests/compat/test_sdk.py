@@ -36,18 +36,18 @@ def test_a_server_lives_through_the_sdk(connection: Connection) -> None:
     server = connection.compute.create_server(
         name="sdk", image_id=image.id, flavor_id=flavor.id, networks="none", metadata={"made": "by the SDK"}
     )
-    server = connection.compute.wait_for_server(server, wait=30)
+    server = connection.compute.wait_for_server(server, wait=100)
     assert server.status == "ACTIVE"
     assert connection.compute.get_server(server.id).metadata == {"made": "by the SDK"}
     connection.compute.stop_server(server)
-    connection.compute.wait_for_server(server, status="SHUTOFF", wait=30)
+    connection.compute.wait_for_server(server, status="SHUTOFF", wait=100)
     connection.compute.start_server(server)
-    connection.compute.wait_for_server(server, status="ACTIVE", wait=30)
+    connection.compute.wait_for_server(server, status="ACTIVE", wait=100)
     assert [one.name for one in connection.compute.servers()] == ["sdk"]
     actions = [action.action for action in connection.compute.server_actions(server)]
     assert sorted(actions) == ["create", "start", "stop"]
     connection.compute.delete_server(server)
-    connection.compute.wait_for_delete(server, wait=30)
+    connection.compute.wait_for_delete(server, wait=100)
     assert list(connection.compute.servers()) == []
 
 
@@ -67,7 +67,7 @@ def test_both_clients_get_addresses_that_open_a_console(connection: Connection, 
     image = connection.image.find_image("tiny", ignore_missing=False)
     flavor = connection.compute.find_flavor("m1.tiny", ignore_missing=False)
     server = connection.compute.create_server(name="sdk", image_id=image.id, flavor_id=flavor.id, networks="none")
-    connection.compute.wait_for_server(server, wait=30)
+    connection.compute.wait_for_server(server, wait=100)
     by_sdk = connection.compute.create_console(server, console_type="serial")
     assert by_sdk is not None
     older = nova.Client(version, session=connection.session)
@@ -79,7 +79,7 @@ def test_both_clients_get_addresses_that_open_a_console(connection: Connection, 
     token = address.rpartition("=")[2]
     assert connection.compute.validate_console_auth_token(token).instance_uuid == server.id
     connection.compute.delete_server(server)
-    connection.compute.wait_for_delete(server, wait=30)
+    connection.compute.wait_for_delete(server, wait=100)
     with pytest.raises(NotFoundException):
         connection.compute.validate_console_auth_token(token)
 

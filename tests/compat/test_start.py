@@ -16,6 +16,7 @@ import yaml
 
 from tests.compat.cloud import BIN, StartedCloud, simulated_cloud
 from tests.compat.conftest import end_guests
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -30,7 +31,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def cloud(home: Path) -> Iterator[StartedCloud]:
     """A cloud on the real driver that the test starts and stops."""
-    made = StartedCloud(home, driver="qemu")
+    made = StartedCloud(home, driver="qemu", port=free_port())
     yield made
     made.close()
 
@@ -38,7 +39,7 @@ def cloud(home: Path) -> Iterator[StartedCloud]:
 @pytest.fixture
 def simulated(home: Path) -> Iterator[StartedCloud]:
     """The same on the simulated driver."""
-    made = StartedCloud(home, driver="simulated")
+    made = StartedCloud(home, driver="simulated", port=free_port())
     yield made
     made.close()
 
@@ -50,7 +51,7 @@ def _refused(*arguments: str, **environment: str) -> str:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     assert done.returncode == 1, done.stderr
@@ -67,7 +68,7 @@ def _pause(seconds: float) -> None:
 def test_a_client_that_pauses_for_as_long_as_openstack_does_keeps_its_connection(simulated: StartedCloud) -> None:
     simulated.start()
     place = urlsplit(simulated.base)
-    connection = HTTPConnection(place.hostname or "", place.port, timeout=10)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=60)
     connection.auto_open = 0
     connection.connect()
     for pause in (0, 5.2, 0):  # --wait asks every five seconds
@@ -81,7 +82,7 @@ def test_a_log_of_everything_has_neither_passwords_nor_tokens(home: Path) -> Non
     with simulated_cloud(home, "--debug") as cloud:
         auth = yaml.safe_load((cloud.state_dir / "clouds.yaml").read_text())["clouds"]["kilonova"]["auth"]
         who = {"username": auth["username"], "password": auth["password"], "project": auth["project_name"]}
-        with httpx.Client(base_url=f"{cloud.base}/console", follow_redirects=True, timeout=30) as browser:
+        with httpx.Client(base_url=f"{cloud.base}/console", follow_redirects=True, timeout=60) as browser:
             assert "Overview" in browser.post("/sign-in", data=who).text
         token = cloud.openstack("token", "issue", "-f", "value", "-c", "id").strip()
         assert cloud.stop() == 0

@@ -10,6 +10,7 @@ from kilonova.cli.proxying import bound_for_consoles
 from kilonova.config import Settings
 from kilonova.domain.errors import Unusable
 from kilonova.services.console_settings import SerialConsoleSettings, VncSettings
+from tests.ports import free_port
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound to it
 AWAY = "192.0.2.1"
@@ -25,9 +26,8 @@ def taken() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0))
 
 
-def test_the_port_of_consoles_is_the_one_that_is_wanted(taken: socket.socket) -> None:
-    port = taken.getsockname()[1]
-    taken.close()
+def test_the_port_of_consoles_is_the_one_that_is_wanted() -> None:
+    port = free_port()
     with bound_for_consoles(settings(port)) as listener:
         assert listener is not None
         assert listener.getsockname() == ("127.0.0.1", port)
