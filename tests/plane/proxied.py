@@ -44,7 +44,7 @@ class Proxied:
             f"ws://127.0.0.1:{self.port}/?token={token}",
             origin=None if origin is None else Origin(origin),
             subprotocols=None if subprotocols is None else [Subprotocol(name) for name in subprotocols],
-            open_timeout=30,
+            open_timeout=60,
             proxy=None,
         )
 
@@ -58,7 +58,7 @@ class Proxied:
 
     def get(self, path: str, method: str = "GET") -> httpx2.Response:
         """A page or file."""
-        return httpx2.request(method, f"http://127.0.0.1:{self.port}{path}")
+        return httpx2.request(method, f"http://127.0.0.1:{self.port}{path}", timeout=60)
 
 
 @contextmanager

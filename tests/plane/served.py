@@ -19,7 +19,7 @@ class Reply:
     """One reply, read line by line as it comes."""
 
     def __init__(self, port: int, path: str, headers: dict[str, str]) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.connection.request("GET", path, headers=headers)
         self._reply = self.connection.getresponse()
         self.status = self._reply.status
@@ -89,5 +89,5 @@ def served(house: House, *, has_console: bool = False) -> Iterator[Served]:
         wait_until(lambda: not server.server_state.connections, "the end of every connection")
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         listener.close()

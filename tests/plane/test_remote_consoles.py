@@ -78,6 +78,7 @@ def test_the_screen_of_a_real_machine_comes_through(tmp_path: Path) -> None:
                 assert greeting.startswith(b"RFB 003.00")
                 screen.send(b"RFB 003.008\n")
                 assert screen.recv(timeout=60) == b"\x01\x01", "no password: the token was enough"
+            wait_until(lambda: "READY boots=1" in house.console(server), "a guest that hears what is typed")
             with site.connect(site.token(server)) as line:
                 line.send(b"\x12")  # the tiny guest boots anew
                 read_until(line, "READY boots=2")
@@ -97,7 +98,7 @@ def test_an_address_outlasts_a_restart(tmp_path: Path) -> None:
 
 def test_connections_that_ask_for_nothing_are_not_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.2)
-    with proxied(house) as site, socket.create_connection(("127.0.0.1", site.port), timeout=30) as silent:
+    with proxied(house) as site, socket.create_connection(("127.0.0.1", site.port), timeout=60) as silent:
         assert silent.recv(1) == b""
 
 

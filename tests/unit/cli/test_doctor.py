@@ -182,12 +182,15 @@ def test_a_state_directory_that_is_in_use_is_told_of(tmp_path: Path) -> None:
         assert place.is_taken(tmp_path)
 
 
-def test_a_port_that_something_else_has_fails_and_one_that_a_kilonova_has_does_not() -> None:
+def test_a_port_that_something_else_has_fails_and_one_that_a_kilonova_has_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         number = listener.getsockname()[1]
         assert place.port("127.0.0.1", number + 1 if number < 65535 else 0).status in (Status.OK, Status.FAIL)
         listener.listen()
+        monkeypatch.setattr(place, "_ANSWER_SECONDS", 60.0)  # whoever listens here has this process to answer in
         answers = [b"SSH-2.0-hello\r\n", b"HTTP/1.1 200 OK\r\nContent-Type: application/health+json\r\n\r\n{}"]
 
         def serve() -> None:
@@ -201,7 +204,7 @@ def test_a_port_that_something_else_has_fails_and_one_that_a_kilonova_has_does_n
         serving.start()
         assert told(place.port("127.0.0.1", number)) == ("fail", "choose another with --port")
         assert place.port("127.0.0.1", number).status is Status.OK
-        serving.join(10)
+        serving.join(60)
 
 
 def test_a_database_is_looked_at_and_not_made(tmp_path: Path) -> None:
