@@ -112,17 +112,19 @@ class Notices:
     def listening(self, *, waiting: int = 0) -> None:
         """The bus is heard; ``waiting`` messages are still to be taken."""
         with self._lock:
-            if self._hearing.state != "listening":
-                self._hearing = replace(self._hearing, state="listening", since=self._clock(), trouble="")
-            self._hearing = replace(self._hearing, waiting=waiting)
+            hearing = replace(self._hearing, waiting=waiting)
+            if hearing.state != "listening":
+                hearing = replace(hearing, state="listening", since=self._clock(), trouble="")
+            self._hearing = hearing  # at once: whoever reads it waits for nobody
 
     def lost(self, trouble: str) -> None:
         """The bus is not heard, for this reason."""
         with self._lock:
-            if self._hearing.state != "away":
-                breaks = self._hearing.breaks + (self._hearing.state == "listening")
-                self._hearing = replace(self._hearing, state="away", since=self._clock(), breaks=breaks, waiting=0)
-            self._hearing = replace(self._hearing, trouble=trouble)
+            hearing = replace(self._hearing, trouble=trouble)
+            if hearing.state != "away":
+                breaks = hearing.breaks + (hearing.state == "listening")
+                hearing = replace(hearing, state="away", since=self._clock(), breaks=breaks, waiting=0)
+            self._hearing = hearing
 
     def of_server(self, server_id: str) -> list[Notice]:
         """What was heard of a server, the oldest first."""
