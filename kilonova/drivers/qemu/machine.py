@@ -83,6 +83,8 @@ class Machine:
         self._on_end = on_end
         self._monitor: QmpClient | None = None
         self._last_reset = float("-inf")
+        self._guard = threading.Lock()  # what it tells and what it answers are noted by different threads
+        self._changes = 0
         self._reactions: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "SHUTDOWN": self._shut_down,
             "RESET": self._reset,
@@ -132,8 +134,11 @@ class Machine:
 
     def find_state(self) -> str:
         """Ask it for its state; also QEMU's own word for it. Raises GuestFailure."""
+        changes = self._changes
         status: str = self.command("query-status")["status"]
-        self.state = _STATES.get(status, PowerState.RUNNING)
+        with self._guard:
+            if self._changes == changes:  # else it told something meanwhile, which may be newer than its answer
+                self.state = _STATES.get(status, PowerState.RUNNING)
         return status
 
     def release(self) -> None:
@@ -234,7 +239,7 @@ class Machine:
     def _shut_down(self, data: Mapping[str, Any]) -> None:
         if data.get("reason") != "host-qmp-quit":
             self.halted = True
-            self.state = PowerState.SHUTDOWN
+            self._note(PowerState.SHUTDOWN)
             self.post("quit")
 
     def _reset(self, data: Mapping[str, Any]) -> None:
@@ -260,5 +265,10 @@ class Machine:
         self._become(PowerState.CRASHED, GuestEventKind.CRASHED, "the guest's kernel panicked")
 
     def _become(self, state: PowerState, kind: GuestEventKind, detail: str = "") -> None:
-        self.state = state
+        self._note(state)
         self._on_change(kind, detail)
+
+    def _note(self, state: PowerState) -> None:
+        with self._guard:
+            self._changes += state is not self.state
+            self.state = state

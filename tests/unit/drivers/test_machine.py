@@ -46,8 +46,9 @@ class Stage:
         self.say({"QMP": {}})
         self.say({"return": {}, "id": self.hear()["id"]})
 
-    def say(self, message: Mapping[str, Any]) -> None:
-        self.line.sendall(json.dumps(message).encode() + b"\n")
+    def say(self, *messages: Mapping[str, Any]) -> None:
+        """Say all of it in one breath."""
+        self.line.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
 
     def happen(self, event: str, **data: object) -> None:
         self.say({"event": event, "data": data})
@@ -105,8 +106,8 @@ def test_a_panic_is_a_crash_although_qemu_goes_on(stage: Stage) -> None:
 
 
 def test_the_firmwares_own_resets_after_a_reset_are_not_told(stage: Stage) -> None:
-    stage.happen("RESET", guest=True)
-    stage.happen("RESET", guest=True)
+    reset = {"event": "RESET", "data": {"guest": True}}
+    stage.say(reset, reset)
     stage.happen("STOP")
     stage.await_told(2)
     assert [kind for kind, _, _ in stage.told] == [GuestEventKind.RESET, GuestEventKind.PAUSED]
@@ -137,3 +138,21 @@ def test_an_end_is_told_with_how_it_came(stage: Stage) -> None:
     stage.actor.kill()
     assert stage.machine.ended.wait(60)
     assert stage.endings == ["its process was ended by SIGKILL"]
+
+
+@pytest.mark.parametrize(
+    "event, becomes", [({"event": "STOP"}, PowerState.PAUSED), ({"event": "GUEST_PANICKED"}, PowerState.CRASHED)]
+)
+def test_what_befell_a_guest_in_the_moment_in_which_its_state_was_told_is_not_forgotten(
+    stage: Stage, event: Mapping[str, Any], becomes: PowerState
+) -> None:
+    def answer() -> None:
+        asked = stage.hear()
+        stage.say({"return": {"status": "running"}, "id": asked["id"]}, event)
+
+    answering = threading.Thread(target=answer)
+    answering.start()
+    assert stage.machine.find_state() == "running"
+    answering.join()
+    stage.await_told(1)
+    assert stage.machine.state is becomes
