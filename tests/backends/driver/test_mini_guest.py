@@ -20,6 +20,8 @@ from tests.backends.driver.worlds import QemuWorld, guest_spec, image_of
 from tests.services_available import require_or_skip
 from tests.waiting import wait_until
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 SCRIPT = b"#!/bin/sh\necho user data of $(hostname)\n"
 
 
@@ -41,7 +43,7 @@ def check_passwords(world: QemuWorld | LibvirtWorld, guest: str) -> None:
     assert isinstance(driver, CanSetPassword)
 
     def await_word(word: str) -> None:
-        wait_until(lambda: word in driver.console_log(guest, lines=None), word, within_seconds=100)
+        wait_until(lambda: word in driver.console_log(guest, lines=None), word, within_seconds=240)
 
     await_word("agent listens")
     driver.set_password(guest, "a new one; $HOME")
@@ -54,7 +56,6 @@ def check_passwords(world: QemuWorld | LibvirtWorld, guest: str) -> None:
     assert driver.power_state(guest) is PowerState.RUNNING
 
 
-@pytest.mark.slow
 def test_a_linux_sees_its_disks_its_card_its_address_and_its_user_data(qemu: QemuWorld, mini: bytes) -> None:
     spec = guest_spec(
         image=image_of(mini, image_id="mini"),
@@ -73,7 +74,7 @@ def test_a_linux_sees_its_disks_its_card_its_address_and_its_user_data(qemu: Qem
         text = qemu.driver.console_log(spec.uuid, lines=None)
         return text if "user data ended" in text and "address=" in text else ""
 
-    text = wait_until(console, "the mini guest to have run its user data", within_seconds=100)
+    text = wait_until(console, "the mini guest to have run its user data", within_seconds=240)
     for words in (
         f"uuid={spec.uuid} cpus=2",
         f"disk vda bytes={1 << 30} serial=root",
@@ -90,7 +91,6 @@ def test_a_linux_sees_its_disks_its_card_its_address_and_its_user_data(qemu: Qem
     assert "power button, off" in qemu.driver.console_log(spec.uuid, lines=None)
 
 
-@pytest.mark.slow
 def test_a_linux_sees_a_card_come_and_lets_it_go(qemu: QemuWorld, mini: bytes) -> None:
     spec = guest_spec(image=image_of(mini, image_id="mini"), memory_mb=96, nics=())
     qemu.spawn_ready(spec)
@@ -114,7 +114,6 @@ def test_a_linux_sees_a_card_come_and_lets_it_go(qemu: QemuWorld, mini: bytes) -
     assert not knows_card()
 
 
-@pytest.mark.slow
 def test_a_linux_on_a_bridge_is_counted_for_real_and_its_agent_sets_a_password(
     bridged: LibvirtWorld, mini: bytes
 ) -> None:
@@ -136,7 +135,7 @@ def test_a_linux_on_a_bridge_is_counted_for_real_and_its_agent_sets_a_password(
         assert (card.mac, card.device[:4]) == (nic.mac, "vnet")
         return card.tx_octets > 0 and card.tx_packets > 0
 
-    wait_until(has_asked, "the card's counters to grow", within_seconds=100)
+    wait_until(has_asked, "the card's counters to grow", within_seconds=240)
     check_passwords(bridged, spec.uuid)
     driver.power_off(spec.uuid, timeout_seconds=60)
     assert console("power button, off")
