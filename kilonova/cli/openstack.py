@@ -31,10 +31,8 @@ class SessionClient(Client):
         super().__init__(Login(auth_url="", username="", password="", verify=verify))
         self._manager = manager
 
-    def _ensure_token(self) -> Person:
+    def sign_in(self) -> Person:
         """As the session says; a token that the cloud refused is asked for anew."""
-        if self._token is not None and self._person is not None:
-            return self._person
         session, place = self._manager.session, self._place
         try:
             if self._person is not None:

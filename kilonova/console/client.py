@@ -50,9 +50,27 @@ class Client:
         return not self._http.is_closed
 
     def sign_in(self) -> Person:
-        """Sign in now, and say as whom. CloudError where that is refused."""
-        self._token = None
-        return self._ensure_token()
+        """Sign in now, and say as whom. CloudError where that is refused.
+
+        Until that is done, and where it is refused, whoever asks in another thread does so with the token of before.
+        """
+        if self._http.is_closed:
+            raise SignedOut
+        reply = self._ask("POST", f"{self._login.auth_url}/auth/tokens", json={"auth": _auth(self._login)})
+        if reply.is_error:
+            source = f" with {self._login.source}" if self._login.source else ""
+            raise CloudError(f"Signing in{source} failed: {_told(reply)}", status=reply.status_code)
+        token = reply.json()["token"]
+        self._compute = _endpoint(token.get("catalog") or [], self._login)
+        project = token.get("project") or {}
+        person = Person(
+            user_id=token["user"]["id"],
+            project_id=project.get("id"),
+            project_name=project.get("name"),
+            roles=frozenset(role["name"] for role in token.get("roles", [])),
+        )
+        self._token, self._person = reply.headers["X-Subject-Token"], person
+        return person
 
     def sign_in_once(self) -> Person:
         """As whom this login is signed in; signs in where it is not yet."""
@@ -139,8 +157,7 @@ class Client:
         how: dict[str, Any] = {"params": params, "json": body}
         reply = self._send(method, url(), version, how)
         if reply.status_code == 401:
-            self._token = None
-            self._ensure_token()
+            self.sign_in()
             reply = self._send(method, url(), version, how)
         if reply.is_error:
             raise CloudError(_told(reply), status=reply.status_code)
@@ -155,21 +172,7 @@ class Client:
             raise SignedOut
         if self._token is not None and self._person is not None:
             return self._person
-        reply = self._ask("POST", f"{self._login.auth_url}/auth/tokens", json={"auth": _auth(self._login)})
-        if reply.is_error:
-            source = f" with {self._login.source}" if self._login.source else ""
-            raise CloudError(f"Signing in{source} failed: {_told(reply)}", status=reply.status_code)
-        token = reply.json()["token"]
-        self._compute = _endpoint(token.get("catalog") or [], self._login)
-        project = token.get("project") or {}
-        self._token = reply.headers["X-Subject-Token"]
-        self._person = Person(
-            user_id=token["user"]["id"],
-            project_id=project.get("id"),
-            project_name=project.get("name"),
-            roles=frozenset(role["name"] for role in token.get("roles", [])),
-        )
-        return self._person
+        return self.sign_in()
 
     def _ask(self, method: str, url: str, **how: Any) -> httpx2.Response:
         try:

@@ -14,7 +14,7 @@ from kilonova.console.client import Client
 from kilonova.console.web import filters
 from kilonova.console.web.live import changes
 from kilonova.domain.model import Instant
-from tests.plane.browsing import AUTH, CHINESE, Browser, untranslated
+from tests.plane.browsing import AUTH, CHINESE, Browser, Counting, untranslated
 from tests.plane.house import PASSWORD, House
 
 _MENU = ("/", "/servers", "/hosts", "/failures", "/explain", "/usage", "/feed", "/time")
@@ -162,6 +162,15 @@ def test_a_page_that_is_being_made_while_its_reader_signs_out_leads_to_the_sign_
     reply = browser.get("/")
     assert reply.status_code == 303
     assert reply.headers["location"].startswith("/sign-in")
+
+
+def test_who_asks_while_the_client_signs_in_anew_does_not_have_to_wait_for_that(house: House) -> None:
+    transport = Counting(house.transport)
+    client = Client(Login(auth_url=AUTH, username="admin", password=PASSWORD, project_name="demo"), transport=transport)
+    client.sign_in()
+    transport.meanwhile = lambda: client.compute("/servers")
+    client.sign_in()
+    assert [asked.partition(" ")[0] for asked in transport.asked] == ["POST", "POST", "GET"]
 
 
 @pytest.mark.parametrize("elsewhere, before", [(False, 1), (True, 2)], ids=["of a Kilonova", "of any Nova"])
