@@ -65,9 +65,9 @@ def test_the_addresses_of_consoles_open_them(cloud: StartedCloud) -> None:
     page = cloud.table("console", "url", "show", "web1")["url"]
     serial = cloud.table("console", "url", "show", "--serial", "web1")["url"]
     (path,) = parse_qs(urlsplit(page).query)["path"]
-    with connect(f"ws://{urlsplit(page).netloc}/{path}", proxy=None) as screen:
+    with connect(f"ws://{urlsplit(page).netloc}/{path}", proxy=None, open_timeout=60) as screen:
         assert screen.recv(timeout=60, decode=False).startswith(b"RFB 003.00")
-    with connect(serial, proxy=None) as line:
+    with connect(serial, proxy=None, open_timeout=60) as line:
         line.send(b"\x12")  # the tiny guest boots anew
         said = b""
         while b"READY boots=2" not in said:

@@ -74,7 +74,7 @@ def test_both_clients_get_addresses_that_open_a_console(connection: Connection, 
     shown = older.servers.get(server.id).get_console_url("serial")
     by_novaclient = next(iter(shown.values()))["url"]
     for address in (by_sdk["url"], by_novaclient):
-        with connect(address, proxy=None) as line:
+        with connect(address, proxy=None, open_timeout=60) as line:
             assert "no machine runs behind it" in line.recv(timeout=60, decode=False).decode()
     token = address.rpartition("=")[2]
     assert connection.compute.validate_console_auth_token(token).instance_uuid == server.id

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -118,9 +119,12 @@ def test_a_signal_stops_it_and_the_next_start_finds_everything(simulated: Starte
 def test_what_it_keeps_is_its_owners_alone(simulated: StartedCloud) -> None:
     simulated.state_dir.mkdir(mode=0o755)
     simulated.start()
-    kept = [path for path in simulated.state_dir.rglob("*") if path.exists()]
-    assert {path.name for path in kept} >= {"kilonova.sqlite", "kilonova.log", "clouds.yaml"}
-    assert [path for path in kept if path.stat().st_mode & 0o077] == []
+    modes: dict[Path, int] = {}
+    for path in simulated.state_dir.rglob("*"):
+        with suppress(FileNotFoundError):  # it was there for a moment only
+            modes[path] = path.stat().st_mode
+    assert {path.name for path in modes} >= {"kilonova.sqlite", "kilonova.log", "clouds.yaml"}
+    assert [path for path, mode in modes.items() if mode & 0o077] == []
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
