@@ -1,7 +1,10 @@
 """The ``kilonova`` command: what it offers, and how it says that something cannot work."""
 
 import fcntl
+import os
+import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,16 @@ import pytest
 from kilonova import __version__
 from kilonova.cli import main
 from kilonova.images.guests import tiny, tiny_kernel
+
+
+@pytest.fixture(autouse=True)
+def _process_as_it_was() -> Iterator[None]:
+    """What a start changes of its process is none of the tests' that come after."""
+    mask, handler = os.umask(0o077), signal.getsignal(signal.SIGTERM)
+    os.umask(mask)
+    yield
+    os.umask(mask)
+    signal.signal(signal.SIGTERM, handler)
 
 
 def _ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
