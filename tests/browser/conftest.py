@@ -125,7 +125,8 @@ class Visitor:
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_label("Project").fill(project)
         self.page.get_by_role("button", name="Sign in").click()
-        self.page.locator("main h1").wait_for()
+        self.page.get_by_role("button", name="Sign out").wait_for()
+        self.page.wait_for_load_state()  # its script is there too
         return self
 
     def go(self, path: str) -> Any:

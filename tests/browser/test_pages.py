@@ -63,7 +63,7 @@ def test_somebody_signs_in_finds_a_failed_server_and_reads_why(visitor: Visitor)
     page.get_by_text("The disk of").wait_for()
     assert "Free space on the host" in page.locator(".explain").inner_text()
     page.locator(".request").first.click()
-    page.get_by_role("heading", name="Request").wait_for()
+    page.wait_for_url("**/operations/*")
     assert "compute__do_build_and_run_instance" in page.locator(".stations").first.inner_text()
 
 
@@ -108,6 +108,7 @@ def test_a_filter_that_was_kept_is_there_again(visitor: Visitor) -> None:
     visitor.go("/servers?status=ERROR")
     page.get_by_label("Keep this filter as").fill("in trouble")
     page.get_by_role("button", name="Keep").click()
+    page.get_by_role("link", name="in trouble").wait_for()
     visitor.go("/servers")
     page.get_by_role("link", name="in trouble").click()
     page.wait_for_url("**status=ERROR*")
@@ -118,6 +119,7 @@ def test_the_keyboard_reaches_the_question_and_the_answer(visitor: Visitor) -> N
     page.locator("body").press("/")
     page.keyboard.type("broken")
     page.keyboard.press("Enter")
+    page.wait_for_url("**/explain?q=broken")
     page.get_by_text("The disk of").wait_for()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
