@@ -63,6 +63,7 @@ class Sending:
                 text = "the server's memory could not be sent to its new host"
                 raise GuestFailure(FaultCause.DRIVER_ERROR, text, detail=str(told))
             if status == "pre-switchover" and not has_let_go:
+                self._heed()  # a small guest may be here before anybody looked
                 _end_mirrors(machine, disks)  # it stands still: both copies of its disks are the same now
                 machine.command("migrate-continue", {"state": "pre-switchover"}, timeout_seconds=_ANSWER_SECONDS)
                 has_let_go = True
@@ -84,12 +85,15 @@ class Sending:
 
     def _look(self, machine: Machine) -> None:
         """Wait for a moment; do what somebody wants."""
-        if self.is_called_off:
-            raise GuestFailure(FaultCause.ABORTED, "the live migration was called off")
+        self._heed()
         if machine.ended.wait(_LOOK_SECONDS):
             raise GuestFailure(FaultCause.GUEST_CRASHED, "the server's QEMU ended while it was sent")
         if self.is_hurried and machine.state is PowerState.RUNNING:
             machine.command("stop")  # so that it changes no more of what was sent
+
+    def _heed(self) -> None:
+        if self.is_called_off:
+            raise GuestFailure(FaultCause.ABORTED, "the live migration was called off")
 
 
 def call_back(machine: Machine, *, runs: bool) -> None:
