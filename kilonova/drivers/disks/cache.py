@@ -48,7 +48,7 @@ class ImageCache:
         must be telling so, or that it cannot be told.
         """
         for path in list(self.directory.iterdir()):
-            if now - path.stat().st_mtime <= idle_seconds or path.name.endswith(_PART):
+            if path.name.endswith(_PART) or now - path.stat().st_mtime <= idle_seconds:
                 continue
             with self._guards[path.name]:
                 needed = used()
