@@ -1,7 +1,7 @@
 """What changed of a thing, in people's words: from how it was and how it is, as the journal has it. Pure."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -81,7 +81,11 @@ class Turn:
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return self.text.format_map({"field": self.what, **self.facts})
+        return self.told(str)
+
+    def told(self, translate: Callable[[str], str], retell: Callable[[str], str] = str) -> str:
+        """The change in another language. ``retell`` is for the field, which may be one of the cloud's own."""
+        return translate(self.text).format_map({"field": retell(self.what), **self.facts})
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Turn]:

@@ -19,6 +19,7 @@ from tests.plane.moving import host_of, lose
 Script = Callable[[House], str]
 LIVE = {"os-migrateLive": {"host": None, "block_migration": "auto"}}
 HOSTS = 3
+DISABLED_BECAUSE = "new memory"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def flavored(**wanted: Any) -> Script:
 def disabled_everywhere(house: House) -> str:
     """No host takes new servers."""
     for service in house.call("GET", "/os-services?binary=nova-compute").json()["services"]:
-        changed = {"status": "disabled", "disabled_reason": "new memory"}
+        changed = {"status": "disabled", "disabled_reason": DISABLED_BECAUSE}
         assert house.call("PUT", f"/os-services/{service['id']}", changed).status_code == 200
     return str(house.boot("web1")["id"])
 
@@ -238,7 +239,7 @@ def a_request(script: Script) -> Script:
 def disabled(house: House) -> str:
     """One host takes no new servers."""
     (service, *_) = house.call("GET", "/os-services?binary=nova-compute").json()["services"]
-    house.call("PUT", f"/os-services/{service['id']}", {"status": "disabled", "disabled_reason": "new memory"})
+    house.call("PUT", f"/os-services/{service['id']}", {"status": "disabled", "disabled_reason": DISABLED_BECAUSE})
     return str(service["host"])
 
 
@@ -386,7 +387,7 @@ FAILURES: tuple[Failure, ...] = (
     *_rows(
         ("a silent host", a_host(host_lost), "down", "down", "Servers on it: 1"),
         ("a host without hypervisor", a_host(hypervisor_gone_below), "up", "hypervisor_silent", "does not answer"),
-        ("a disabled host", disabled, "disabled", "disabled", "new memory"),
+        ("a disabled host", disabled, "disabled", "disabled", DISABLED_BECAUSE),
         ("a host that is marked down", marked_down, "down", "forced_down", "by an administrator"),
         ("a host where builds fail", failing_host, "up", "failing", "The host's disk is full"),
         ("a host where an image failed", host_of_a_bad_image, "up", "well", "Nothing is wrong"),

@@ -9,6 +9,7 @@ from kilonova.console.accounts import Login
 from kilonova.console.answers import answer
 from kilonova.console.board import Samples
 from kilonova.console.client import Client
+from kilonova.console.explain import Explanation
 from kilonova.domain.model import Instant
 from tests.plane.browsing import AUTH
 from tests.plane.house import PASSWORD, House
@@ -43,14 +44,15 @@ def assert_told(rows: Sequence[Expected], title: str) -> None:
         assert row.explains in sentence
 
 
-def judge(row: Expected, subject: str, house: House) -> None:
-    """Whether Nova's API and the console say of the subject what is expected."""
+def judge(row: Expected, subject: str, house: House) -> Explanation:
+    """What explains the subject: Nova's API and the console say of it what is expected."""
     login = Login(auth_url=AUTH, username="admin", password=PASSWORD, project_name="demo")
     found = answer(Client(login, transport=house.transport), subject, Samples())
     assert row.nova in _nova(house, row, subject)
     assert (found.kind, found.explanation.rule) == (row.kind, row.rule)
     assert row.explains in found.explanation.sentence
     assert found.explanation.advice
+    return found.explanation
 
 
 def _nova(house: House, row: Expected, subject: str) -> str:

@@ -1,6 +1,6 @@
 """What a Kilonova's journal tells of a request that was for no server, or that no operation is kept of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,7 +9,7 @@ from kilonova.console.board.look import Look
 from kilonova.console.differences import Turn, differences
 from kilonova.console.errors import CloudError
 from kilonova.console.explain import Explanation, Said
-from kilonova.console.explain.rules import spoken
+from kilonova.console.explain.rules import each_once, spoken
 from kilonova.console.timeline import instant
 
 _MOST: Final = 1000
@@ -52,8 +52,12 @@ class Record:
     turns: Sequence[Turn]
 
     def __str__(self) -> str:
-        told = "; ".join(map(str, self.turns))
-        return f"{self.topic} {self.name}{': ' if told else ''}{told}"
+        return self.told(str)
+
+    def told(self, translate: Callable[[str], str], retell: Callable[[str], str] = str) -> str:
+        """What it changed of which thing, in one line, in another language."""
+        turned = "; ".join(turn.told(translate, retell) for turn in self.turns)
+        return f"{self.topic} {self.name}{': ' if turned else ''}{turned}"
 
 
 def recorded(look: Look, request_id: str) -> list[Record]:
@@ -87,7 +91,7 @@ def explain_records(records: Sequence[Record]) -> Explanation:
         rule="recorded",
         why=(Said(text=text, facts=facts),),
         do=Said(text="Nothing to do."),
-        evidence=tuple(dict.fromkeys(map(str, records))),
+        evidence=each_once(records),
         tone="good",
     )
 

@@ -6,7 +6,7 @@ are the three tables, ``causes`` the rows of the first that say what went wrong 
 
 from kilonova.console.explain.hosts import HOST_RULES, HostEvidence, explain_host
 from kilonova.console.explain.requests import REQUEST_RULES, RequestEvidence, explain_request
-from kilonova.console.explain.rules import Explanation, Rule, Said
+from kilonova.console.explain.rules import Explanation, Line, Rule, Said
 from kilonova.console.explain.servers import RULES, Evidence, explain
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Evidence",
     "Explanation",
     "HostEvidence",
+    "Line",
     "RequestEvidence",
     "Rule",
     "Said",

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kilonova.console.explain.rules import Explanation, Facts, Rule, find_condition, first, spoken_text
+from kilonova.console.explain import lines
+from kilonova.console.explain.rules import Explanation, Facts, Line, Rule, find_condition, first, spoken_text
 
 _FULL_PERCENT: Final = 95.0
 
@@ -63,16 +64,16 @@ def _failing(evidence: HostEvidence) -> Facts | None:
     return {"count": len(evidence.failed), "why": evidence.failed[0].get("title") or evidence.failed[0].get("message")}
 
 
-def _lines(evidence: HostEvidence) -> list[str]:
-    return [
-        f"{each['type']}={each['status']}: {each['reason']} {each.get('message') or ''}".strip()
+def _lines(evidence: HostEvidence) -> list[Line]:
+    return lines.conditions(
+        each
         for each in evidence.conditions
         if each.get("status") != ("False" if each.get("type") == "Suspect" else "True")
-    ]
+    )
 
 
-def _failed_lines(evidence: HostEvidence) -> list[str]:
-    return [f"{each.get('created_at')} {each.get('server')}: {each.get('message')}" for each in evidence.failed[:5]]
+def _failed_lines(evidence: HostEvidence) -> list[Line]:
+    return [lines.failure(each) for each in evidence.failed[:5]]
 
 
 HOST_RULES: Final[tuple[Rule[HostEvidence], ...]] = (

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from kilonova.console.explain.rules import Explanation, Facts, Rule, first, spoken
+from kilonova.console.explain import lines
+from kilonova.console.explain.rules import Explanation, Facts, Line, Rule, first, spoken
 from kilonova.console.timeline import Entry
 
 
@@ -75,12 +76,8 @@ def _late(evidence: RequestEvidence) -> Facts | None:
     return None
 
 
-def _lines(evidence: RequestEvidence) -> list[str]:
-    return [
-        f"{step.name} on {step.host or '?'}: {step.result or 'open'}"
-        for entry in evidence.entries[:5]
-        for step in entry.steps
-    ]
+def _lines(evidence: RequestEvidence) -> list[Line]:
+    return [lines.step(step) for entry in evidence.entries[:5] for step in entry.steps]
 
 
 _LATE_SECONDS: Final = 300.0

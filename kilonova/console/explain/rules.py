@@ -1,9 +1,9 @@
 """What a rule is, and how the first that finds something becomes an explanation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 Facts = Mapping[str, Any]
 E = TypeVar("E")
@@ -26,8 +26,15 @@ PHRASES: Final = frozenset(
     }
 )
 """What stands for a fact that is not known; the only facts that are words of ours."""
-_OF_THE_CLOUD: Final = frozenset({"why", "message", "what"})
+_OF_THE_CLOUD: Final = frozenset({"why", "message", "what", "reason", "condition", "state", "result"})
 """Facts that the cloud said in words, rather than names, numbers and times."""
+
+
+class Line(Protocol):
+    """What can be said in any language; in English by ``str``."""
+
+    def told(self, translate: Callable[[str], str], retell: Callable[[str], str] = str) -> str:
+        """The same in another language: ``translate`` is for our own texts, ``retell`` for what the cloud said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +61,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """``why`` and ``advice`` in sentences; ``evidence`` shows it, each line once; ``tone`` is bad, wait or good."""
+    """``why`` and ``do`` in sentences; ``evidence`` shows it, each line once; ``tone`` is bad, wait or good."""
 
     rule: str
     why: tuple[Said, ...]
     do: Said
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[Line, ...] = ()
     tone: str = "bad"
 
     @property
@@ -88,7 +95,7 @@ class Rule(Generic[E]):
     advice: str
     tone: str = "bad"
     is_cause: bool = False
-    shows: Callable[[E], Sequence[str]] = field(default=lambda _: ())
+    shows: Callable[[E], Sequence[Line]] = field(default=lambda _: ())
     advises: Callable[[E], str | None] = field(default=lambda _: None)
 
 
@@ -116,10 +123,18 @@ def first(
             rule=rule.name,
             why=tuple(why),
             do=Said(text=rule.advises(evidence) or rule.advice, facts=all_facts),
-            evidence=tuple(dict.fromkeys(rule.shows(evidence))),
+            evidence=each_once(rule.shows(evidence)),
             tone="wait" if spared else rule.tone,
         )
     raise RuntimeError("the last rule finds something always")
+
+
+def each_once(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Lines in their order, without those that say what one before them said."""
+    found: dict[str, Line] = {}
+    for line in lines:
+        found.setdefault(str(line), line)
+    return tuple(found.values())
 
 
 def spoken(moment: datetime) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from kilonova.console.explain import lines
 from kilonova.console.explain.causes import CAUSES, Cause
 from kilonova.console.explain.lacks import GENERAL, advise, count_lacks, find_reasons
-from kilonova.console.explain.rules import Explanation, Facts, Rule, find_condition, first, spoken, spoken_text
+from kilonova.console.explain.rules import Explanation, Facts, Line, Rule, find_condition, first, spoken, spoken_text
 from kilonova.console.timeline import Entry, instant
 
 _LATE_SECONDS: Final = 300.0
@@ -160,9 +161,8 @@ def _no_other_host(evidence: Evidence) -> Facts | None:
     return _no_host(evidence) if set(_reasons(evidence)) == {"the server's own host"} else None
 
 
-def _decision_lines(evidence: Evidence) -> list[str]:
-    rows = count_lacks(_decision(evidence))
-    return [f"{row.get('filter', '?')}: {row.get('count', 0)} × {row.get('reason', '?')}" for row in rows]
+def _decision_lines(evidence: Evidence) -> list[Line]:
+    return [lines.lack(row) for row in count_lacks(_decision(evidence))]
 
 
 def _host_down(evidence: Evidence) -> Facts | None:
@@ -254,25 +254,22 @@ def _failed_lately(evidence: Evidence) -> Facts | None:
     return _named(evidence) if evidence.blamed is not None else None
 
 
-def _fault_lines(evidence: Evidence) -> list[str]:
-    lines = [f"fault {evidence.fault.get('code')}: {evidence.fault.get('message')}"] if evidence.fault else []
-    lines += [f"cause: {evidence.cause}"] if evidence.cause else []
+def _fault_lines(evidence: Evidence) -> list[Line]:
     entry = evidence.blamed
+    found = [lines.fault(evidence.fault)] if evidence.fault else []
+    found += [lines.cause(evidence.cause)] if evidence.cause else []
     if entry is not None:
-        where = f" on {evidence.failed_on}" if evidence.failed_on else ""
-        lines.append(f"{entry.action} of {entry.request_id} failed{where}")
-        lines += [step.details.splitlines()[0] for step in entry.steps if step.details and not evidence.fault]
-    return lines
+        found.append(lines.failed(entry.action, entry.request_id, evidence.failed_on))
+        found += [lines.quoted(step.details) for step in entry.steps if step.details and not evidence.fault]
+    return found
 
 
-def _host_lines(evidence: Evidence) -> list[str]:
+def _host_lines(evidence: Evidence) -> list[Line]:
     service = evidence.service
     if service is None:
         return []
-    seen = service.get("last_seen_at") or service.get("updated_at")
-    lines = [f"nova-compute on {service.get('host')} is {service.get('state')}, last heard of {seen}"]
     bad = [each for each in service.get("conditions") or () if each.get("status") == "False"]
-    return lines + [f"{each['type']}: {each['reason']} {each.get('message') or ''}".strip() for each in bad]
+    return [lines.service(service), *lines.conditions(bad)]
 
 
 def _since(evidence: Evidence) -> str:

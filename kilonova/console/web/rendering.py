@@ -9,7 +9,7 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefin
 from jinja2.utils import missing
 from markupsafe import Markup
 
-from kilonova.console.explain import Said
+from kilonova.console.explain import Line
 from kilonova.console.timeline import instant, power_word
 from kilonova.console.web import pictures
 from kilonova.console.web.pages import PAGES
@@ -54,7 +54,7 @@ class _Untold(ChainableUndefined):
 def render(template: str, found: Mapping[str, Any]) -> str:
     """The page's text. ``found`` has at least ``language``, ``session``, ``root`` and ``here``.
 
-    Templates say what is theirs by ``t``, and what the cloud says by ``cloud``.
+    Templates say what is theirs by ``t``, what the cloud says by ``cloud``, and what has parts of both by ``told``.
     """
     language = found["language"]
 
@@ -62,8 +62,8 @@ def render(template: str, found: Mapping[str, Any]) -> str:
         words = counted(translated(text, language), facts.get("count"))
         return words.format_map(facts) if facts else words
 
-    def told(said: Said) -> str:
-        return said.told(t, cloud)
+    def told(line: Line) -> str:
+        return line.told(t, cloud)
 
     def cloud(text: Any) -> str:
         return retold(str(text), language)

@@ -40,7 +40,10 @@ def counted(text: str, count: object) -> str:
 
 
 def retold(text: str, language: str) -> str:
-    """What the cloud says, in a language; as the cloud says it where the language has no words for it."""
+    """What the cloud says, in a language; as the cloud says it where the language has no words for it.
+
+    A saying is known with and without a full stop after it.
+    """
     return text if _is_english(language) or len(text) > _LONGEST else _retold(text, language, _DEPTH)
 
 
@@ -61,6 +64,15 @@ def _is_english(language: str) -> bool:
 
 
 def _retold(text: str, language: str, depth: int) -> str:
+    """What is said, with or without a full stop after it; the text itself where it is not known."""
+    for said in (text, text.rstrip(". ")):
+        found = _recognised(said, language, depth)
+        if found != said:
+            return found
+    return text
+
+
+def _recognised(text: str, language: str, depth: int) -> str:
     """A saying, a title of a cause, or several of which each begins with a number; slots are looked up again."""
     known = sayings(language).get(text) or words(language).get(text) or words(language).get(text[:1].upper() + text[1:])
     if known or not depth:

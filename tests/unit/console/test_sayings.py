@@ -20,6 +20,7 @@ _DOMAIN = Path(kilonova.domain.__file__).parent
 _CONDITIONS = (_DOMAIN / "conditions.py", _DOMAIN / "server_conditions.py", _DOMAIN.parent / "services" / "findings.py")
 _DECISIONS = (_DOMAIN / "filters.py", _DOMAIN / "groups.py", _DOMAIN / "placement.py")
 _DRIVERS = _DOMAIN.parent / "drivers"
+_JANITOR = _DOMAIN.parent / "services" / "janitor.py"
 _REASON = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
 
 
@@ -73,6 +74,17 @@ def _spelled(node: ast.AST) -> Iterator[str]:
         yield node.value
 
 
+def _janitor_says() -> set[str]:
+    """Why it gave up what it closed: the second thing that it hands on with an action."""
+    found = {text for node in ast.walk(ast.parse(_JANITOR.read_text("utf-8"))) for text in _reason_of(node)}
+    return {text for text in found if " " in text}
+
+
+def _reason_of(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("self._guarded", "_interrupted"):
+        yield from (text for part in node.args[1:2] for text in _spelled(part))
+
+
 def _conditions_say() -> set[str]:
     found = {text for file in _CONDITIONS for text in _texts(file)}
     return {text for text in found if " " in text.strip()}
@@ -116,6 +128,11 @@ def test_every_message_of_a_failure_is_known() -> None:
     assert "kernel" not in aborted
 
 
+def test_every_reason_for_giving_up_is_known() -> None:
+    assert {"It did not end in time.", "It was begun 7 times and never ended."} <= _janitor_says()
+    assert [text for text in sorted(_janitor_says()) if retold(text, "zh") == text] == []
+
+
 def test_every_operation_and_trouble_is_known() -> None:
     actions = {operation.action for operation in OPERATIONS.values() if operation.action}
     assert actions - sayings("zh").keys() == set()
@@ -145,6 +162,20 @@ def test_a_message_of_nova_is_retold_with_its_reason() -> None:
     assert "8 MiB" in told
     assert "4 MiB" in told
     assert retold("simulated: the host's disk is full", "zh") == "模拟：主机磁盘已满"
+
+
+@pytest.mark.parametrize(
+    "said, told",
+    [
+        ("The operation 'pause' was given up. It did not end in time.", "操作“暂停”已放弃：未能按时结束"),
+        ("The operation 'pause' was given up. ", "操作“暂停”已放弃"),
+        ("The server's host is down: vm-1", "云服务器的主机中断：vm-1"),
+        ("The guest's process ended unexpectedly: signal 9", "客户机进程意外结束：signal 9"),
+        ("Somebody's own words.", "Somebody's own words."),
+    ],
+)
+def test_a_message_is_known_with_and_without_its_full_stop(said: str, told: str) -> None:
+    assert retold(said, "zh") == told
 
 
 def test_only_what_the_cloud_said_is_retold_and_names_are_not() -> None:

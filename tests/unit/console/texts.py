@@ -7,7 +7,7 @@ from pathlib import Path
 import kilonova.console
 from kilonova.console.board import recorded
 from kilonova.console.differences import FORMS, LABELS
-from kilonova.console.explain import HOST_RULES, REQUEST_RULES, RULES
+from kilonova.console.explain import HOST_RULES, REQUEST_RULES, RULES, lines
 from kilonova.console.explain.lacks import ADVICE, GENERAL, MIXED
 from kilonova.console.timeline import BY_ITSELF
 from kilonova.console.titles import TITLES
@@ -32,4 +32,5 @@ def texts() -> Iterator[str]:
     yield from (text for title in TITLES.values() for text in title)
     yield from BY_ITSELF.values()
     yield from (*FORMS.values(), *LABELS.values())
+    yield from lines.FORMS.values()
     yield from (recorded.SEVERAL, *recorded.SENTENCES.values(), *recorded.THINGS.values())
