@@ -15,9 +15,11 @@ _POLL_SECONDS = 0.05
 def wait_until(condition: Callable[[], T], what: str, *, within_seconds: float = 60) -> T:
     """Wait until ``condition`` gives something true, and give that; fail with ``what`` was waited for."""
     deadline = time.monotonic() + within_seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
+    while True:
+        is_last = time.monotonic() > deadline  # who was kept from looking until now looks once all the same
+        if found := condition():
+            return found
+        if is_last:
             message = f"waited {within_seconds:g} s for {what}, in vain"
             raise AssertionError(message)
         time.sleep(_POLL_SECONDS)
-    return found

@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_read_is_left_alone(tmp_path: Path, caplog: pytest
     driver.start(print)
     assert driver.list_guests() == {}
     assert sorted(path.name for path in kept.iterdir()) == ["a.json", "b.json"]
-    assert len(caplog.records) == 2
+    assert [record.name for record in caplog.records].count("kilonova.drivers.simulated.shelf") == 2
     driver.close()
 
 
