@@ -155,7 +155,11 @@ def test_a_tenant_hears_of_nobody_elses_servers_and_of_no_hosts(
         assert "not-hers" not in page
         assert agent.host not in page
         assert notices.hearing.place not in page
-    assert "hers1" in browser.page("/feed")
+    page = browser.page("/feed")
+    assert "hers1" in page
+    assert ">No.<" not in page, "numbers count what all projects do"
+    browser.sign_in()
+    assert ">No.<" in browser.page("/feed")
 
 
 def test_a_bus_that_is_away_is_said_wherever_it_would_be_heard(

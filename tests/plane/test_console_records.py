@@ -95,6 +95,34 @@ def test_every_request_that_the_feed_names_is_there(house: House, browser: Brows
                 browser.page(onward)
 
 
+def numbers(page: str) -> set[int]:
+    """Whatever the main part of a page shows as a number alone in its place."""
+    return {int(text.replace(",", "")) for text in re.findall(r">\s*(\d[\d,]*)\s*<", page.partition("<main")[2])}
+
+
+def test_the_numbers_of_the_feed_are_for_who_sees_everybody(house: House, browser: Browser) -> None:
+    house.add_person("mia", "hers", "member")
+    house.add_person("watcher", "watch", "auditor")
+    house.boot("hers1", user="mia", project="hers")
+    for number in range(3):
+        house.boot(f"not-hers{number}")
+    house.boot("hers2", user="mia", project="hers")
+    told = house.call("GET", "//state/v1/events", user="mia", project="hers").json()
+    own = {row["seq"] for row in told["events"]}
+    assert told["head"] > len(own), "the last of all changes stays where readers go on from"
+    browser.sign_in(user="mia", project="hers")
+    page = browser.page("/feed")
+    assert "hers2" in page
+    assert "not-hers" not in page
+    assert numbers(page) & {told["head"], *own} == set()
+    assert ">No.<" not in page
+    for user, project in (("admin", "demo"), ("watcher", "watch")):
+        browser.sign_in(user=user, project=project)
+        page = browser.page("/feed")
+        assert {told["head"], *own} <= numbers(page)
+        assert ">No.<" in page
+
+
 def test_a_request_of_another_project_is_none_for_a_tenant(house: House, browser: Browser) -> None:
     requests = changing(house, house.boot("web1")["id"])
     house.settle()

@@ -30,15 +30,16 @@ class Feed:
     """The newest rows first; ``head`` is the journal's last number, None where there is no journal.
 
     ``notices`` were heard on the message bus of a cloud that has no journal. ``gone`` are servers that are no more,
-    where this login may not see their pages.
+    where this login may not see their pages. ``is_everyones`` says that this login is shown what all projects do:
+    numbers count that, and are for nobody else to read.
     """
 
     rows: Sequence[Mapping[str, Any]]
     head: int | None
     sinks: Sequence[Mapping[str, Any]]
-    journal: Mapping[str, Any]
     notices: Sequence[Notice]
     gone: frozenset[str]
+    is_everyones: bool
     look: Look
 
 
@@ -50,13 +51,14 @@ def feed(client: Client, *, topic: str = "", server: str = "", notices: Notices 
     head = look.state("journal", "/events", {"head": None}, after=2**53, limit=1)["head"]
     rows = [] if head is None else _newest(look, head, chosen)
     look.check_told("journal", "events")
+    journal = look.state("journal", "/journal", None)
     return Feed(
         rows=rows,
         head=head,
         sinks=look.state("sinks", "/sinks", {"sinks": []})["sinks"],
-        journal=look.state("journal", "/journal", {"journal": {}})["journal"],
         notices=heard_lately(look, notices, topic=topic, server=server),
         gone=gone_servers(look, rows),
+        is_everyones=journal is not None or "admin" in look.client.sign_in_once().roles,
         look=look,
     )
 
