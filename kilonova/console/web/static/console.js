@@ -106,7 +106,8 @@ document.addEventListener("input", (event) => {
 });
 document.addEventListener("change", (event) => { if (event.target.dataset?.shows) event.target.form.requestSubmit(); });
 document.addEventListener("submit", (event) => { isLeaving = event.target.target !== "_blank"; });
-window.addEventListener("pageshow", () => { isLeaving = false; });
+// Who comes back to a page that was kept is on no way any more; a page that is shown first may be left already.
+window.addEventListener("pageshow", (event) => { if (event.persisted) isLeaving = false; });
 document.addEventListener("visibilitychange", () => { if (!document.hidden && words.live) soon(); });
 if (words.live) listen();
 age();
