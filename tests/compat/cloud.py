@@ -87,7 +87,7 @@ class StartedCloud:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=150,
             check=False,
         )
         assert (done.returncode != 0) is fails, f"openstack {' '.join(arguments)}: {done.stdout}{done.stderr}"
