@@ -8,14 +8,17 @@ from kilonova.cli.asking import ServerName, asking, connected, write
 from kilonova.console import board
 from kilonova.console.client import Client
 
-COLUMNS = ("started", "what", "step", "host", "seconds", "result", "request_id")
+COLUMNS = ("started", "what", "step", "host", "seconds", "result", "request_id", "changes")
 
 
 @click.command(name="timeline")
 @asking
 @click.argument("server", type=ServerName())
 def command(*, os_cloud: str | None, form: str, server: str) -> None:
-    """Tell what happened to SERVER (its id or name): every request and each of its steps, the latest request first."""
+    """Tell what happened to SERVER (its id or name): every request and each of its steps, the latest request first.
+
+    ``changes`` are what it changed beside states: a new name, metadata, a flavor.
+    """
     write(form, COLUMNS, rows(connected(os_cloud), server))
 
 
@@ -26,7 +29,15 @@ def rows(client: Client, server: str) -> list[dict[str, Any]]:
     for entry in story.timeline:
         same = {"what": entry.action, "request_id": entry.request_id}
         started = entry.started_at.isoformat(timespec="seconds")
-        rows.append({**same, "started": started, "seconds": entry.seconds, "result": entry.outcome})
+        rows.append(
+            {
+                **same,
+                "started": started,
+                "seconds": entry.seconds,
+                "result": entry.outcome,
+                "changes": list(map(str, entry.turns)),
+            }
+        )
         rows += [
             {
                 **same,

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kilonova.console.timeline import power_word
-
 LABELS: Final = {
     "display_name": "name",
     "name": "name",
@@ -67,6 +65,7 @@ _UNTOLD: Final = frozenset(_QUIET.split())
 _NAMES: Final = ("addr", "name", "volume_id", "share_id", "id", "uuid")
 """By which of its keys an item of a list is called."""
 _LONGEST: Final = 60
+_POWER: Final = {0: "no state", 1: "running", 3: "paused", 4: "shut down", 6: "crashed", 7: "suspended"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +93,11 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Tur
     for name, was, value in _pairs(before, after):
         found += _told(name, was, value)
     return found
+
+
+def power_word(state: Any) -> str:
+    """A power state in a word; as it is where there is none for it."""
+    return _POWER.get(state, "–" if state is None else str(state))
 
 
 def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

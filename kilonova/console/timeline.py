@@ -1,8 +1,8 @@
 """The story of one server or one request: actions, their events, and what else happened beside them. Pure.
 
-Any Nova tells actions and their events. A Kilonova's journal adds the turns of states, the decisions, what nobody
-asked for, and the turns of hosts; another Nova's message bus adds its notifications. They are put to the request that
-they belong to.
+Any Nova tells actions and their events. A Kilonova's journal adds the turns of states, what became of names and the
+like, the decisions, what nobody asked for, and the turns of hosts; another Nova's message bus adds its notifications.
+They are put to the request that they belong to.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from kilonova.console.differences import LABELS, Turn, differences, power_word
 from kilonova.console.titles import title_of
 
 _SUCCESS: Final = "Success"
@@ -18,7 +19,8 @@ _SAYS_NOTHING: Final = "Error"
 RETRIED: Final = "Retried"
 """The result of a step that failed and was tried on another host; Nova counts it as a success."""
 _TURNING: Final = ("vm_state", "task_state", "power_state", "host")
-_POWER: Final = {0: "no state", 1: "running", 3: "paused", 4: "shut down", 6: "crashed", 7: "suspended"}
+_CHANGING: Final = LABELS.keys() - {*_TURNING, "status"}
+"""What is told of a server beside its states: what people call it, and what belongs to it."""
 _NOTIFIED: Final = frozenset({"start", "retry", "end", "error"})
 BY_ITSELF: Final = {
     "observed": "Seen on the host",
@@ -43,12 +45,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One thing that happened: ``kind`` is state, notification, decision or host; ``text`` says what turned."""
+    """One thing that happened: ``kind`` is state, change, notification, decision or host; ``text`` says what turned.
+
+    Of a change there are ``turns`` instead, which can be told in any language.
+    """
 
     at: datetime
     kind: str
-    text: str
+    text: str = ""
     offset: float = 0.0
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +68,10 @@ class Setback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """What happened at one moment, and what to call it where no request of the story is its own."""
+    """What happened at one moment, and what to call it where no request of the story is its own.
+
+    ``is_recorded`` says that the cloud knows its request all the same: it was asked for, and is no action.
+    """
 
     at: datetime
     request_id: str
@@ -72,13 +81,15 @@ class Happening:
     moments: tuple[Moment, ...]
     outcome: str = "ok"
     setback: Setback | None = None
+    is_recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One request on a server, or one thing that happened without any (``request_id`` is empty then).
 
-    ``seconds`` is None while it goes on; ``outcome`` is ok, failed or open.
+    ``seconds`` is None while it goes on; ``outcome`` is ok, failed or open. ``is_action`` is False for what Nova keeps
+    no action of, such as a new name.
     """
 
     title: str
@@ -92,6 +103,17 @@ class Entry:
     steps: tuple[Step, ...]
     moments: tuple[Moment, ...] = ()
     server_id: str = ""
+    is_action: bool = True
+
+    @property
+    def turns(self) -> list[Turn]:
+        """What it changed, beside states."""
+        return [turn for moment in self.moments for turn in moment.turns]
+
+    @property
+    def others(self) -> list[Moment]:
+        """What happened meanwhile, without what ``turns`` tell."""
+        return [moment for moment in self.moments if not moment.turns]
 
     @property
     def host(self) -> str | None:
@@ -123,19 +145,21 @@ def merged(story: Sequence[Entry], happenings: Iterable[Happening]) -> list[Entr
     """The story with all that happened put to the requests that it belongs to; the rest stands for itself."""
     moments: dict[str, list[Moment]] = {}
     setbacks: dict[str, list[Setback]] = {}
-    alone: list[Entry] = []
+    alone: dict[str, list[Happening]] = {}
     known = {entry.request_id for entry in story}
-    for each in happenings:
+    for place, each in enumerate(happenings):
         if each.request_id in known:
             moments.setdefault(each.request_id, []).extend(each.moments)
             setbacks.setdefault(each.request_id, []).extend([each.setback] if each.setback else [])
         elif each.moments:
-            alone.append(_by_itself(each))
+            alone.setdefault(each.request_id if each.is_recorded else str(place), []).append(each)
     told = [
         _with(_set_back(entry, setbacks.get(entry.request_id, [])), moments.get(entry.request_id, []))
         for entry in story
     ]
-    return sorted([*told, *alone], key=lambda entry: entry.started_at, reverse=True)
+    # The newest is told first, and of two that happened at once it is the one that was told later.
+    apart = [_by_itself(members) for members in reversed(alone.values())]
+    return sorted([*told, *apart], key=lambda entry: entry.started_at, reverse=True)
 
 
 def from_journal(rows: Iterable[Mapping[str, Any]]) -> list[Happening]:
@@ -265,19 +289,21 @@ def _with(entry: Entry, found: Sequence[Moment]) -> Entry:
     return replace(entry, moments=placed)
 
 
-def _by_itself(each: Happening) -> Entry:
-    """What happened without a request of the story: seen on the host, put right, or a turn of the host itself."""
+def _by_itself(members: Sequence[Happening]) -> Entry:
+    """What happened without an action of the story: a new name, seen on the host, put right, a turn of the host."""
+    begin = members[0]
     return Entry(
-        title=each.title,
-        action=each.action,
-        request_id="",
-        user_id=each.user_id,
-        started_at=each.at,
+        title=begin.title,
+        action=begin.action,
+        request_id=begin.request_id if begin.is_recorded else "",
+        user_id=begin.user_id,
+        started_at=begin.at,
         seconds=0.0,
-        outcome=each.outcome,
+        outcome=begin.outcome,
         message=None,
         steps=(),
-        moments=each.moments,
+        moments=tuple(moment for each in members for moment in each.moments),
+        is_action=False,
     )
 
 
@@ -288,11 +314,12 @@ def _happening(row: Mapping[str, Any]) -> Happening:
         at=instant(row["occurred_at"]),
         request_id=str(row.get("request_id") or (row.get("snapshot") or {}).get("request_id") or ""),
         title=title or "Changed",
-        action=str(row.get("operation") or row["kind"]),
+        action=str(row.get("operation") or ("update" if row["kind"] == "instance" else row["kind"])),
         user_id=row.get("user_id"),
         moments=tuple(_moments(row)),
         outcome="failed" if is_host and row.get("operation") == "down" else "ok",
         setback=_setback(row),
+        is_recorded=row["kind"] == "instance" and bool(row.get("request_id")),
     )
 
 
@@ -319,6 +346,9 @@ def _moments(row: Mapping[str, Any]) -> list[Moment]:
     turned = _turned(snapshot, row.get("previous"))
     if turned:
         found.append(Moment(at=at, kind="state", text=turned))
+    changed = _changed(snapshot, row.get("previous") or {})
+    if changed:
+        found.append(Moment(at=at, kind="change", turns=changed))
     if row.get("phase") in _NOTIFIED:
         found.append(Moment(at=at, kind="notification", text=str(row.get("topic"))))
     return found
@@ -334,9 +364,9 @@ def _turned(snapshot: Mapping[str, Any], previous: Mapping[str, Any] | None) -> 
     )
 
 
-def power_word(state: Any) -> str:
-    """A power state in a word; as it is where there is none for it."""
-    return _POWER.get(state, "–" if state is None else str(state))
+def _changed(snapshot: Mapping[str, Any], previous: Mapping[str, Any]) -> tuple[Turn, ...]:
+    before = {name: was for name, was in previous.items() if name.removesuffix("_json") in _CHANGING}
+    return tuple(differences(before, snapshot))
 
 
 def _word(name: str, value: Any) -> str:

@@ -87,6 +87,22 @@ def test_notifications_are_in_the_timeline_at_the_requests_they_belong_to(
     assert "Heard since" in page
 
 
+def test_a_new_name_is_in_the_timeline_where_the_bus_tells_it(house: House, notices: Notices, browser: Browser) -> None:
+    server = house.boot("web1")["id"]
+    house.call("PUT", f"/servers/{server}", {"server": {"name": "shop"}})
+    house.call("POST", f"/servers/{server}/metadata", {"metadata": {"role": "web"}})
+    house.settle()
+    browser.sign_in()
+    for page in (browser.page(f"/servers/{server}"), browser.page(f"/servers/{server}", headers=CHINESE)):
+        assert "web1" not in page.partition('class="timeline"')[2].partition("</ol>")[0]
+    carry(house)
+    wait_until(lambda: any(each.old_name for each in notices.of_server(server)), "the new name")
+    page = browser.page(f"/servers/{server}")
+    assert page.count("renamed web1 → shop") == 1
+    assert "改名 web1 → shop" in browser.page(f"/servers/{server}", headers=CHINESE)
+    assert "/operations/" not in page.partition("renamed web1")[0].rpartition("<li")[2], "no action, no page of it"
+
+
 def test_a_page_of_one_server_is_not_told_of_others_nor_a_tenant_of_other_tenants(
     house: House, notices: Notices
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from kilonova.cli import kilonova
+from kilonova.cli import kilonova, timeline
 from kilonova.console.accounts import Login
 from kilonova.console.client import Client
 from kilonova.wire.times import zulu_micros
@@ -93,6 +93,35 @@ def test_every_request_that_the_feed_names_is_there(house: House, browser: Brows
         for link in links:
             for onward in leading(browser.page(link), "/servers/"):
                 browser.page(onward)
+
+
+def test_what_was_changed_of_a_server_is_in_its_own_timeline(
+    house: House, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = house.boot("web1", metadata={"sim:fail": "pause:guest_unresponsive"})["id"]
+    house.act(server, {"pause": None})
+    house.settle()
+    requests = changing(house, server)
+    house.settle()
+    renamed = next(request for told, request in requests.items() if told.startswith("renamed"))
+    house.add_person("mia", "demo", "member")
+    for user in ("admin", "mia"):
+        browser.sign_in(user=user)
+        page = browser.page(f"/servers/{server}")
+        story = page.partition('class="timeline"')[2].partition("</ol>")[0]
+        for told in ("renamed web1 → shop", "metadata role = web", "tag blue added"):
+            assert f"{told}</span>" in story
+            assert f'id="{requests[told]}"' in story
+        assert "display_name" not in story
+        assert "The guest of shop does not react" in page, "a new name is not what the server suffers from"
+        browser.page(f"/operations/{renamed}?server={server}")
+    untold = untranslated(monkeypatch)
+    assert "改名 web1 → shop" in browser.page(f"/servers/{server}", headers=CHINESE)
+    assert untold == set()
+    login = Login(auth_url=AUTH, username="admin", password=PASSWORD, project_name="demo")
+    rows = timeline.rows(Client(login, transport=house.transport), server)
+    (mine,) = (row for row in rows if row["request_id"] == renamed)
+    assert (mine["what"], mine["changes"]) == ("update", ["renamed web1 → shop"])
 
 
 def numbers(page: str) -> set[int]:

@@ -1,9 +1,10 @@
 """What was heard on another Nova's message bus, for who may know it. A Kilonova's journal tells all of it itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kilonova.console.board.look import Look
+from kilonova.console.differences import differences
 from kilonova.console.intake import Notice, Notices
 from kilonova.console.timeline import Happening, Moment
 
@@ -63,12 +64,20 @@ def _happening(members: Sequence[Notice], *, is_admin: bool) -> Happening:
     return Happening(
         at=first.at,
         request_id=first.request_id,
-        title="Notified",
+        title="Changed" if any(each.old_name for each in members) else "Notified",
         action=first.action,
         user_id=first.user_id or None,
-        moments=tuple(Moment(at=each.at, kind="notification", text=_text(each, is_admin=is_admin)) for each in members),
+        moments=tuple(moment for each in members for moment in _moments(each, is_admin=is_admin)),
         outcome="failed" if any(each.is_error for each in members) else "ok",
     )
+
+
+def _moments(notice: Notice, *, is_admin: bool) -> Iterator[Moment]:
+    yield Moment(at=notice.at, kind="notification", text=_text(notice, is_admin=is_admin))
+    if notice.old_name:
+        # All that Nova's contract tells of how a server was before, but for its states.
+        turns = differences({"display_name": notice.old_name}, {"display_name": notice.server_name})
+        yield Moment(at=notice.at, kind="change", turns=tuple(turns))
 
 
 def _text(notice: Notice, *, is_admin: bool) -> str:

@@ -98,7 +98,7 @@ def gather_evidence(
     faults = [each for each in told if not each.get("attempt")]
     return Evidence(
         server=server,
-        timeline=[entry for entry in timeline if entry.request_id],
+        timeline=[entry for entry in timeline if entry.is_action],
         now=look.at,
         service=service,
         decisions=look.state("decisions", "/decisions", {"decisions": []}, server=server_id)["decisions"],
@@ -122,7 +122,7 @@ def _cause(server: Mapping[str, Any], timeline: Sequence[Entry], faults: Sequenc
     """The code of the fault that still matters: of a server in error, or of the request that failed last."""
     if not faults:
         return None
-    latest = next((entry for entry in timeline if entry.request_id), None)
+    latest = next((entry for entry in timeline if entry.is_action), None)
     is_error = server.get("status") == "ERROR"
     if is_error or (latest and latest.outcome == "failed" and instant(faults[0]["created_at"]) >= latest.started_at):
         return str(faults[0]["code"])

@@ -26,8 +26,9 @@ class Notice:
     """What is kept of one notification.
 
     ``number`` counts what this console heard. ``at`` is when it was sent, ``received_at`` when it came. ``host`` is the
-    compute host that it is about, ``project_id`` whose the server is: each empty where that is not told. ``turned``
-    says which states changed, ``fault`` what was raised.
+    compute host that it is about, ``project_id`` whose the server is: each empty where that is not told. ``old_name``
+    is what the server was called before, empty where it kept its name. ``turned`` says which states changed, ``fault``
+    what was raised.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Notice:
     host: str
     server_id: str
     server_name: str
+    old_name: str
     project_id: str
     request_id: str
     user_id: str
@@ -88,6 +90,7 @@ def notice_of(told: Notification, *, number: int, received_at: datetime) -> Noti
         host=_host(told),
         server_id=_short(told.instance_uuid),
         server_name=_short(payload.get("display_name")) if told.is_of_a_server else "",
+        old_name=_old_name(payload) if told.is_of_a_server else "",
         project_id=_short(payload.get("tenant_id")) if told.is_of_a_server else "",
         request_id=_short(told.request_id),
         user_id=_short(told.user_id),
@@ -106,6 +109,12 @@ def _host(told: Notification) -> str:
     if told.event_type.startswith("service."):
         return _short(told.payload.get("host"))
     return _short(told.host) if told.service in _COMPUTE else ""
+
+
+def _old_name(payload: Mapping[str, Any]) -> str:
+    """Nova tells it with every update in its newer format, mostly as nothing."""
+    old = _short(payload.get("old_display_name"))
+    return "" if old == _short(payload.get("display_name")) else old
 
 
 def _turned(told: Notification) -> str:

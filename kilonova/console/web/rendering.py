@@ -9,8 +9,9 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefin
 from jinja2.utils import missing
 from markupsafe import Markup
 
+from kilonova.console.differences import power_word
 from kilonova.console.explain import Line
-from kilonova.console.timeline import instant, power_word
+from kilonova.console.timeline import instant
 from kilonova.console.web import pictures
 from kilonova.console.web.pages import PAGES
 from kilonova.console.words import counted, retold, translated

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.console.timeline import entries, from_journal, merged
+from kilonova.console.timeline import Entry, entries, from_journal, merged
 from kilonova.console.words import translated
 
 _NOW = datetime(2026, 11, 22, 10, 0, 30, tzinfo=UTC)
@@ -109,3 +109,56 @@ def test_a_step_that_was_tried_elsewhere_shows_why() -> None:
     assert [moment.text for moment in entry.moments] == ["instance.create.retry"]
     (of_its_owner,) = merged(entries([_tried("h1", "h2")], now=_NOW), from_journal([{**row, "facts": None}]))
     assert [step.result for step in of_its_owner.steps] == ["Success", "Success"]
+
+
+def _changed(at: str, request: str | None, previous: dict[str, Any], **snapshot: Any) -> dict[str, Any]:
+    """A row of the journal that no operation wrote."""
+    row = {"kind": "instance", "topic": "instance", "request_id": request, "occurred_at": f"2026-11-22T{at}Z"}
+    return {**row, "user_id": "mia", "cause": "requested", "snapshot": snapshot, "previous": previous}
+
+
+def _words(entry: Entry) -> list[str]:
+    return [str(turn) for turn in entry.turns]
+
+
+def test_a_new_name_stands_in_the_story_with_what_it_was_before() -> None:
+    rows = [
+        _changed("10:00:05", "req-name", {"generation": 4, "display_name": "web1"}, display_name="shop"),
+        _changed("10:00:06", "req-meta", {"metadata_json": "{}"}, metadata_json='{"role":"web"}'),
+        _changed("10:00:06", "req-tag", {"tags_json": "[]"}, tags_json='["blue"]'),
+        _changed("10:00:08", "req-text", {"display_description": None}, display_description="of the shop"),
+        _changed("10:00:09", "req-none", {"generation": 8, "updated_at": 1}, generation=9, updated_at=2),
+    ]
+    story = merged(entries([_action("create", "10:00:00")], now=_NOW), from_journal(rows))
+    assert [(entry.title, entry.request_id, _words(entry)) for entry in story] == [
+        ("Changed", "req-text", ["description: of the shop"]),
+        ("Changed", "req-tag", ["tag blue added"]),
+        ("Changed", "req-meta", ["metadata role = web"]),
+        ("Changed", "req-name", ["renamed web1 → shop"]),
+        ("Created", "req-create", []),
+    ]
+    assert [entry.is_action for entry in story] == [False] * 4 + [True]
+    assert {(entry.user_id, entry.action) for entry in story[:4]} == {("mia", "update")}
+
+
+def test_what_an_action_changes_is_told_at_the_action() -> None:
+    previous = {"flavor_name": "small", "task_state": "resize_migrated", "host": "h1"}
+    row = _changed("10:00:05", "req-resize", previous, flavor_name="large", task_state="resize_finish", host="h2")
+    (entry,) = merged(entries([_action("resize", "10:00:00")], now=_NOW), from_journal([row]))
+    assert _words(entry) == ["flavor small → large"]
+    assert [moment.text for moment in entry.others] == ["task_state resize_migrated → resize_finish, host h1 → h2"]
+
+
+def test_several_changes_of_one_request_are_one_entry_and_those_of_none_are_not() -> None:
+    rows = [
+        _changed("10:00:05", "req-two", {"display_name": "a"}, display_name="b"),
+        _changed("10:00:06", "req-two", {"display_name": "b"}, display_name="c"),
+        _changed("10:00:07", None, {"display_name": "c"}, display_name="d"),
+        _changed("10:00:08", None, {"display_name": "d"}, display_name="e"),
+    ]
+    story = merged([], from_journal(rows))
+    assert [(entry.request_id, _words(entry)) for entry in story] == [
+        ("", ["renamed d → e"]),
+        ("", ["renamed c → d"]),
+        ("req-two", ["renamed a → b", "renamed b → c"]),
+    ]
