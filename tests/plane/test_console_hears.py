@@ -1,7 +1,9 @@
 """The console before a Nova that is no Kilonova, whose message bus it hears: a real one, through a real broker."""
 
 import asyncio
+import html
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from tests.brokers import Exchange, exchange
 from tests.plane.browsing import AUTH, CHINESE, Browser, Counting, untranslated
 from tests.plane.house import PASSWORD, House, lived_in
 from tests.plane.served import served
+from tests.plane.test_console_records import asked
 from tests.plane.test_feed import carry
 from tests.waiting import wait_until
 
@@ -101,6 +104,40 @@ def test_a_new_name_is_in_the_timeline_where_the_bus_tells_it(house: House, noti
     assert page.count("renamed web1 → shop") == 1
     assert "改名 web1 → shop" in browser.page(f"/servers/{server}", headers=CHINESE)
     assert "/operations/" not in page.partition("renamed web1")[0].rpartition("<li")[2], "no action, no page of it"
+
+
+def leading(page: str) -> set[str]:
+    """Where the main part of a page leads, of requests."""
+    return set(re.findall(r'href="(/operations/[^"]+)"', html.unescape(page.partition("<main")[2])))
+
+
+def test_every_request_that_the_feed_names_is_there(
+    house: House, notices: Notices, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.add_person("mia", "hers", "member")
+    for name, who in (("web1", {"user": "admin"}), ("hers", {"user": "mia", "project": "hers"})):
+        server = house.boot(name, **who)["id"]
+        asked(house.call("PUT", f"/servers/{server}", {"server": {"name": f"{name}-new"}}, **who))
+    flavor = {"name": "odd", "id": "odd", "ram": 64, "vcpus": 1, "disk": 1}
+    made = asked(house.call("POST", "/flavors", {"flavor": flavor}))
+    house.settle()
+    carry(house)
+    wait_until(lambda: made in {each.request_id for each in notices.newest()}, "the flavor")
+    browser.sign_in(user="mia", project="hers")
+    others, hers = browser.get(f"/operations/{made}"), leading(browser.page("/feed"))
+    assert others.status_code == 404, "what is of no project is for who administers the cloud"
+    pages = [browser.page(link) for link in sorted(hers)]
+    assert any("This cloud keeps no action of this request" in page for page in pages)
+    assert not any("web1" in page or house.cloud.plane.agents[0].host in page for page in pages)
+    browser.sign_in()
+    for link in hers | leading(browser.page("/feed")):
+        browser.page(link)
+    browser.transport.asked.clear()
+    assert "flavor.create" in browser.page(f"/operations/{made}")
+    assert not [each for each in browser.transport.asked if "/servers" in each], "it was for no server"
+    untold = untranslated(monkeypatch)
+    assert "总线上听到的内容" in browser.page(f"/operations/{made}", headers=CHINESE)
+    assert untold == set()
 
 
 def test_a_page_of_one_server_is_not_told_of_others_nor_a_tenant_of_other_tenants(

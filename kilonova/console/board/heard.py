@@ -23,6 +23,14 @@ def heard_of_server(look: Look, notices: Notices | None, server_id: str) -> list
     return [_happening(members, is_admin=_is_admin(look)) for members in groups.values()]
 
 
+def heard_of_request(look: Look, notices: Notices | None, request_id: str) -> Sequence[Notice]:
+    """What was heard of a request, and who asks may know; the oldest first."""
+    if notices is None or not look.hears(notices):
+        return []
+    found = notices.newest(project_id=_own_project(look))[::-1]
+    return _once([each for each in found if each.request_id == request_id])
+
+
 def heard_of_host(look: Look, notices: Notices | None, host: str) -> list[Notice]:
     """What was heard of a host, the newest first. Only who may see hosts at all may ask."""
     if notices is None or not look.hears(notices):
@@ -41,8 +49,12 @@ def heard_lately(look: Look, notices: Notices | None, *, topic: str = "", server
     """What was heard last, the newest first: administrators read all of it, others what is about their own servers."""
     if notices is None or not look.hears(notices):
         return []
-    own = None if _is_admin(look) else look.client.sign_in_once().project_id or ""
-    return notices.newest(project_id=own, topic=topic, server=server)[:_SHOWN]
+    return notices.newest(project_id=_own_project(look), topic=topic, server=server)[:_SHOWN]
+
+
+def _own_project(look: Look) -> str | None:
+    """The project of whose servers this login may hear; None for all of them."""
+    return None if _is_admin(look) else look.client.sign_in_once().project_id or ""
 
 
 def _is_admin(look: Look) -> bool:

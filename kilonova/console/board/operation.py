@@ -6,18 +6,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from kilonova.console.board.heard import heard_of_request
 from kilonova.console.board.look import Look, checked_id
 from kilonova.console.board.recorded import Record, explain_records, recorded
 from kilonova.console.board.story import gather_evidence
 from kilonova.console.client import Client
 from kilonova.console.errors import CloudError
-from kilonova.console.explain import Explanation, RequestEvidence, explain, explain_request
+from kilonova.console.explain import Explanation, RequestEvidence, Said, explain, explain_request
+from kilonova.console.explain.rules import spoken
+from kilonova.console.intake import Notice, Notices
 from kilonova.console.timeline import Entry, entries, from_journal, from_operation, instant, merged
 
 _SEARCHED: Final = 100
 """Servers whose actions are looked through where only a request id is known, the latest changed of them."""
 _DETAILED: Final = 5
 _AT_ONCE: Final = 6
+HEARD: Final = "This cloud keeps no action of this request. Its message bus told of it, first at {at}."
+HEARD_FAILED: Final = "This cloud keeps no action of this request. Its message bus told that it failed, first at {at}."
+ASK_AGAIN: Final = "Read what was told of it; when its cause is gone, ask again."
+"""What explains a request of which nothing but notifications is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +81,8 @@ class Part:
 class OperationStory:
     """One request. ``is_searched`` says that it was found by looking through the latest changed servers.
 
-    ``records`` are what the journal tells of it, where it was no operation on a server; ``parts`` is empty then.
+    Where it was no operation on a server, ``parts`` is empty: ``records`` are what the journal tells of it then, and
+    ``heard`` what another Nova's message bus told, the oldest first.
     """
 
     request_id: str
@@ -83,9 +91,12 @@ class OperationStory:
     is_searched: bool
     look: Look
     records: Sequence[Record] = ()
+    heard: Sequence[Notice] = ()
 
 
-def find_operation(client: Client, request_id: str, *, server_id: str = "") -> OperationStory:
+def find_operation(
+    client: Client, request_id: str, *, server_id: str = "", notices: Notices | None = None
+) -> OperationStory:
     """The request of this id; ``server_id`` is where to look for it, if that is known. CloudError where it is none."""
     look = Look(client=client)
     checked_id(request_id)
@@ -98,9 +109,11 @@ def find_operation(client: Client, request_id: str, *, server_id: str = "") -> O
     records = recorded(look, request_id)
     if records:
         return _recorded(look, request_id, records)
-    searched = [checked_id(server_id)] if server_id else _latest(look)
-    actions = _actions(look, request_id, searched)
+    heard = heard_of_request(look, notices, request_id)
+    actions = _actions(look, request_id, _searched(look, server_id, heard))
     look.check_told("operations", "actions")
+    if not actions and heard:
+        return _heard(look, request_id, heard)
     if not actions:
         raise CloudError(f"There is no request {request_id} that this login may see.", status=404)
     return _story(look, request_id, [_of_action(look, each) for each in actions], is_searched=not server_id)
@@ -134,6 +147,24 @@ def _recorded(look: Look, request_id: str, records: Sequence[Record]) -> Operati
         is_searched=False,
         look=look,
         records=records,
+    )
+
+
+def _heard(look: Look, request_id: str, heard: Sequence[Notice]) -> OperationStory:
+    look.unknown[:] = [what for what in look.unknown if what not in ("operations", "actions", "journal")]
+    has_failed = any(each.is_error for each in heard)
+    return OperationStory(
+        request_id=request_id,
+        parts=(),
+        explanation=Explanation(
+            rule="heard",
+            why=(Said(text=HEARD_FAILED if has_failed else HEARD, facts={"at": spoken(heard[0].at)}),),
+            do=Said(text=ASK_AGAIN if has_failed else "Nothing to do."),
+            tone="bad" if has_failed else "good",
+        ),
+        is_searched=False,
+        look=look,
+        heard=heard,
     )
 
 
@@ -190,6 +221,14 @@ def _server(look: Look, server_id: str, rows: Sequence[Mapping[str, Any]]) -> Ma
 def _decisions(look: Look, server_id: str, request_id: str) -> list[Mapping[str, Any]]:
     found = look.state("decisions", "/decisions", {"decisions": []}, server=server_id)["decisions"]
     return [each for each in found if each.get("request_id") == request_id]
+
+
+def _searched(look: Look, server_id: str, heard: Sequence[Notice]) -> list[str]:
+    """Servers among whose actions the request may be."""
+    if server_id:
+        return [checked_id(server_id)]
+    is_for_none = bool(heard) and not any(each.server_id for each in heard)
+    return [] if is_for_none else _latest(look)
 
 
 def _latest(look: Look) -> list[str]:

@@ -59,7 +59,10 @@ def _server(session: Session, asked: Asked) -> Mapping[str, Any]:
 
 
 def _operation(session: Session, asked: Asked) -> Mapping[str, Any]:
-    found = board.find_operation(session.client, asked["id"], server_id=asked.get("server", ""))
+    server = asked.get("server", "")
+    found = board.find_operation(session.client, asked["id"], server_id=server, notices=session.notices)
+    if found.heard:
+        return {"story": found, **_NO_COMMAND}
     if not found.records:
         return {"story": found}
     # It is none of a server's actions, whose command the page has otherwise.

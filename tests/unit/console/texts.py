@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import kilonova.console
-from kilonova.console.board import recorded
+from kilonova.console.board import operation, recorded
 from kilonova.console.differences import FORMS, LABELS
 from kilonova.console.explain import HOST_RULES, REQUEST_RULES, RULES, lines
 from kilonova.console.explain.lacks import ADVICE, GENERAL, MIXED
@@ -33,4 +33,5 @@ def texts() -> Iterator[str]:
     yield from BY_ITSELF.values()
     yield from (*FORMS.values(), *LABELS.values())
     yield from lines.FORMS.values()
+    yield from (operation.HEARD, operation.HEARD_FAILED, operation.ASK_AGAIN)
     yield from (recorded.SEVERAL, *recorded.SENTENCES.values(), *recorded.THINGS.values())
