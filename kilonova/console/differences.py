@@ -65,14 +65,15 @@ _UNTOLD: Final = frozenset(_QUIET.split())
 _NAMES: Final = ("addr", "name", "volume_id", "share_id", "id", "uuid")
 """By which of its keys an item of a list is called."""
 _LONGEST: Final = 60
-_POWER: Final = {0: "no state", 1: "running", 3: "paused", 4: "shut down", 6: "crashed", 7: "suspended"}
+POWER: Final = {0: "no state", 1: "running", 3: "paused", 4: "shut down", 6: "crashed", 7: "suspended"}
+"""Power states in words of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One change: ``text`` has the names of ``facts`` in braces; ``what`` is the field, in a word of ours if any.
 
-    Text and field can be translated; facts are somebody's own words.
+    Text and field can be translated; facts are somebody's own words, but for power states, which are words of ours.
     """
 
     text: str
@@ -84,7 +85,10 @@ class Turn:
 
     def told(self, translate: Callable[[str], str], retell: Callable[[str], str] = str) -> str:
         """The change in another language. ``retell`` is for the field, which may be one of the cloud's own."""
-        return translate(self.text).format_map({"field": retell(self.what), **self.facts})
+        facts = self.facts
+        if self.what == LABELS["power_state"]:
+            facts = {name: translate(word) if word in POWER.values() else word for name, word in facts.items()}
+        return translate(self.text).format_map({"field": retell(self.what), **facts})
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Turn]:
@@ -97,7 +101,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Tur
 
 def power_word(state: Any) -> str:
     """A power state in a word; as it is where there is none for it."""
-    return _POWER.get(state, "–" if state is None else str(state))
+    return POWER.get(state, "–" if state is None else str(state))
 
 
 def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

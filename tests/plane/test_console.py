@@ -272,6 +272,11 @@ def test_a_request_is_shown_from_the_api_to_its_end(house: House, browser: Brows
     page = browser.page(f"/operations/{request}")
     places = [page.index(text) for text in ("The API got it", "Accepted", "Placed", "compute__do_build", "Done")]
     assert places == sorted(places)
+    (agent,) = house.cloud.plane.agents
+    assert f"· {agent.host} · Success · " in page
+    chinese = browser.page(f"/operations/{request}", headers=CHINESE).partition('class="stations"')[2]
+    assert f"· {agent.host} · 成功 · " in chinese.partition("</ol>")[0]
+    assert "active / – / 运行中</code>" in browser.page(f"/servers/{server}", headers=CHINESE)
     reply = browser.get(f"/servers?q={request}")
     assert reply.headers["location"] == f"/operations/{request}"
 

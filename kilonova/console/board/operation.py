@@ -31,12 +31,14 @@ ASK_AGAIN: Final = "Read what was told of it; when its cause is gone, ask again.
 class Station:
     """One point on the way of a request: ``title`` in words, or the ``name`` of a step as the API spells it.
 
-    ``seconds`` is how long it took there, None where that makes no sense or is not over.
+    ``detail`` is what the cloud said of it. ``seconds`` is how long it took there, None where that makes no sense or is
+    not over.
     """
 
     at: datetime
     title: str = ""
     name: str = ""
+    host: str = ""
     detail: str = ""
     tone: str = "good"
     seconds: float | None = None
@@ -66,14 +68,23 @@ class Part:
                 Station(
                     at=instant(each["decided_at"]),
                     title="Placed" if is_placed else "Not placed",
-                    detail=each["chosen_host"] or each["summary"],
+                    host=each["chosen_host"] or "",
+                    detail="" if is_placed else each["summary"],
                     tone="good" if is_placed else "bad",
                 )
             )
         for step in self.entry.steps:
             tone = "wait" if step.seconds is None else "good" if step.result == "Success" else "bad"
-            detail = " · ".join(filter(None, (step.host, step.result)))
-            found.append(Station(at=step.started_at, name=step.name, detail=detail, tone=tone, seconds=step.seconds))
+            found.append(
+                Station(
+                    at=step.started_at,
+                    name=step.name,
+                    host=step.host or "",
+                    detail=step.result or "",
+                    tone=tone,
+                    seconds=step.seconds,
+                )
+            )
         return sorted(found, key=lambda station: station.at)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from kilonova.console.differences import LABELS, differences
+from kilonova.console.words import translated
 
 
 def told(before: dict[str, Any], after: dict[str, Any]) -> str:
@@ -13,6 +14,12 @@ def told(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 def address(addr: str) -> dict[str, Any]:
     return {"version": 4, "addr": addr, "OS-EXT-IPS:type": "fixed"}
+
+
+def test_a_power_state_is_said_in_chinese_and_a_name_that_sounds_like_one_is_not() -> None:
+    before, after = {"display_name": "running", "power_state": 0}, {"display_name": "paused", "power_state": 1}
+    said = [turn.told(lambda text: translated(text, "zh"), str) for turn in differences(before, after)]
+    assert said == ["改名 running → paused", "power 无状态 → 运行中"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import kilonova.console
 from kilonova.console.board import operation, recorded
-from kilonova.console.differences import FORMS, LABELS
+from kilonova.console.differences import FORMS, LABELS, POWER
 from kilonova.console.explain import HOST_RULES, REQUEST_RULES, RULES, lines
 from kilonova.console.explain.lacks import ADVICE, GENERAL, MIXED
 from kilonova.console.timeline import BY_ITSELF
@@ -31,7 +31,7 @@ def texts() -> Iterator[str]:
     yield from (page.title for page in PAGES if page.title)
     yield from (text for title in TITLES.values() for text in title)
     yield from BY_ITSELF.values()
-    yield from (*FORMS.values(), *LABELS.values())
+    yield from (*FORMS.values(), *LABELS.values(), *POWER.values())
     yield from lines.FORMS.values()
     yield from (operation.HEARD, operation.HEARD_FAILED, operation.ASK_AGAIN)
     yield from (recorded.SEVERAL, *recorded.SENTENCES.values(), *recorded.THINGS.values())
