@@ -175,3 +175,18 @@ def test_a_link_that_is_pressed_while_the_page_is_made_anew_leads_on(visitor: Vi
     page.evaluate(_REFRESH)
     page.mouse.up()
     page.wait_for_url(f"**/servers/{visitor.town.servers['broken']}")
+
+
+def test_a_page_that_was_not_left_after_all_is_live_again(visitor: Visitor) -> None:
+    page = visitor.sign_in().page
+    page.clock.install()
+    visitor.go("/servers?status=ERROR")
+    page.route("**/filters", lambda route: route.fulfill(status=204))
+    page.get_by_label("Keep this filter as").fill("mine")
+    page.get_by_role("button", name="Keep").click()
+    page.locator("h1").click()  # nobody types any more
+    page.evaluate(_REFRESH)
+    assert page.get_by_text("what is not there any more").count() == 1, "it is about to be left"
+    page.clock.fast_forward("01:01")
+    page.evaluate(_REFRESH)
+    assert page.get_by_text("what is not there any more").count() == 0

@@ -3,6 +3,7 @@
 "use strict";
 
 const LEAST_WAIT = 700;
+const LONGEST_LEAVE = 60_000;
 const words = document.body.dataset;
 let due = null;
 let wait = LEAST_WAIT;
@@ -105,7 +106,12 @@ document.addEventListener("input", (event) => {
   document.getElementById(shows).textContent = `${at.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 });
 document.addEventListener("change", (event) => { if (event.target.dataset?.shows) event.target.form.requestSubmit(); });
-document.addEventListener("submit", (event) => { isLeaving = event.target.target !== "_blank"; });
+document.addEventListener("submit", (event) => {
+  if (event.target.target === "_blank") return;
+  isLeaving = true;
+  // Nothing tells that it was stopped, or that what came is no page: who is still here then stays.
+  setTimeout(() => { isLeaving = false; if (words.live) soon(); }, LONGEST_LEAVE);
+});
 // Who comes back to a page that was kept is on no way any more; a page that is shown first may be left already.
 window.addEventListener("pageshow", (event) => { if (event.persisted) isLeaving = false; });
 document.addEventListener("visibilitychange", () => { if (!document.hidden && words.live) soon(); });
