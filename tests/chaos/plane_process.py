@@ -29,10 +29,11 @@ from kilonova.services.orders import ServerOrder
 from kilonova.store import fleet, instances, journal, ledger, ports
 from kilonova.store.database import Connection, Database, Transaction
 from kilonova.store.instances import InstanceQuery
+from tests.waiting import Patience
 
 NEVER: Final = ("never", 0)
 PORT: Final = "11111111-2222-4333-8444-555555555555"
-_PATIENCE_SECONDS: Final = 240
+_PATIENCE: Final = Patience(240, afterwards=60)
 _PROCESSES: Final = multiprocessing.get_context("forkserver")
 # Every run is a fork of one process that has imported everything: the imports take far longer than a run.
 _PROCESSES.set_forkserver_preload([__name__])
@@ -45,13 +46,17 @@ def live(state_dir: Path, driver: str, scenario: str, death: tuple[str, int] = N
     process.start()
     telling.close()
     try:
-        assert hearing.poll(_PATIENCE_SECONDS), f"{scenario} neither ended nor died"
+        if not hearing.poll(_PATIENCE.seconds):
+            _PATIENCE.lose()
+            process.kill()  # else it would be waited for at the end of the tests, and for ever
+            process.join()
+            raise AssertionError(f"{scenario} neither ended nor died")
         told: dict[str, Any] | None = json.loads(hearing.recv())
     except EOFError:
         told = None
     finally:
         hearing.close()
-    process.join(_PATIENCE_SECONDS)
+    process.join(_PATIENCE.seconds)
     exit_code = process.exitcode
     process.close()
     assert exit_code == (0 if told is not None else -signal.SIGKILL), f"{scenario} ended with {exit_code}"

@@ -5,6 +5,7 @@ that dies at the Nth commit, then one that finds what it left and carries on. Af
 doubled, what is claimed is what is used, the journal has no gap, and no guest runs that no server knows.
 """
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -15,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from tests.chaos import plane_process
 from tests.chaos.plane_process import live
 from tests.services_available import require_or_skip
+from tests.waiting import Patience
 
 
 def _guests(state_dir: Path) -> list[int]:
@@ -67,6 +70,17 @@ def _check(told: dict[str, Any], actions: list[str], *, was_accepted: bool) -> N
     assert told["images"] in ([], ["active"]), "an image is made once and whole, or not at all"
     if "createImage" in actions:
         assert told["images"] == ["active"], "nothing stood against it"
+
+
+def test_a_plane_that_hangs_is_ended_and_the_next_one_is_waited_for_less_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience = Patience(0, afterwards=60)
+    monkeypatch.setattr(plane_process, "_PATIENCE", patience)
+    with pytest.raises(AssertionError, match="boot neither ended nor died"):
+        live(tmp_path, "simulated", "boot")
+    assert patience.seconds == 60
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.slow

@@ -20,10 +20,12 @@ from kilonova.drivers.protocol import CanLiveMigrate, CanMove, GuestSpec
 from tests.backends.driver.worlds import QemuWorld, guest_spec
 from tests.chaos.driver_process import CARD, RESCUE
 from tests.services_available import require_or_skip
+from tests.waiting import Patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 REPOSITORY = Path(__file__).parents[2]
+PATIENCE = Patience(240, afterwards=60)
 MOST_STEPS = 60
 LEAST_LIVE_STEPS = {"prepare_live": 2, "live_migrate": 15, "arrive": 2}
 
@@ -40,14 +42,18 @@ def world(tmp_path: Path) -> Iterator[QemuWorld]:
 def _is_killed(world: QemuWorld, guest: str, verb: str, at: int) -> bool:
     """Have the verb done elsewhere, up to its Nth step; False if it has fewer."""
     world.driver.close()
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos.driver_process", str(world.state_dir), guest, verb, str(at)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.chaos.driver_process", str(world.state_dir), guest, verb, str(at)],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE.seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        PATIENCE.lose()
+        raise
     world.restart()
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode != 0

@@ -86,7 +86,7 @@ def guest_spec(**changes: object) -> GuestSpec:
     return replace(spec, **changes)  # type: ignore[arg-type]
 
 
-_PATIENCE = Patience(2, 60.0)
+_PATIENCE = Patience(2, 20.0)
 _SHORT = Patience(2, 2.0)
 
 
