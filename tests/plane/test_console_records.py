@@ -124,6 +124,18 @@ def test_what_was_changed_of_a_server_is_in_its_own_timeline(
     assert (mine["what"], mine["changes"]) == ("update", ["renamed web1 → shop"])
 
 
+def test_a_server_that_is_changed_all_the_time_has_a_page_that_can_be_read(house: House, browser: Browser) -> None:
+    server = house.boot("web1")["id"]
+    for beat in range(510):
+        asked(house.call("POST", f"/servers/{server}/metadata", {"metadata": {"beat": str(beat)}}))
+    house.settle()
+    browser.sign_in()
+    page = browser.page(f"/servers/{server}")
+    assert page.count('<li id="req-') == 500
+    assert "metadata beat: 508 → 509" in page, "the latest are shown"
+    assert "and 11 more" in page, "its creation among them"
+
+
 def numbers(page: str) -> set[int]:
     """Whatever the main part of a page shows as a number alone in its place."""
     return {int(text.replace(",", "")) for text in re.findall(r">\s*(\d[\d,]*)\s*<", page.partition("<main")[2])}
