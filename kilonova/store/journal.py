@@ -134,6 +134,12 @@ def list_entries(connection: Connection, *, after_seq: int, limit: int, **among:
     return entries_of(connection, statement.order_by(journal.c.seq).limit(limit))
 
 
+def list_latest(connection: Connection, *, before_seq: int, limit: int, **among: Unpack[Among]) -> list[JournalRow]:
+    """The last rows before ``before_seq`` in the order of ``seq``, of all of them or of those that are meant."""
+    statement = select(journal).where(journal.c.seq < before_seq, *_conditions(among))
+    return entries_of(connection, statement.order_by(journal.c.seq.desc()).limit(limit))[::-1]
+
+
 def entries_of(connection: Connection, statement: Select[Any]) -> list[JournalRow]:
     """What a selection of whole rows finds. For the store alone."""
     return [_entry(row) for row in connection.execute(statement)]

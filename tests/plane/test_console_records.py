@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from kilonova.cli import kilonova, timeline
 from kilonova.console.accounts import Login
+from kilonova.console.board import story
 from kilonova.console.client import Client
 from kilonova.wire.times import zulu_micros
 from tests.plane.browsing import AUTH, CHINESE, Browser, untranslated
@@ -64,6 +65,20 @@ def test_requests_that_are_no_servers_actions_are_told_from_the_journal(
     for request in requests.values():
         browser.page(f"/operations/{request}", headers=CHINESE)
     assert untold == set()
+
+
+def test_of_a_very_long_story_the_end_is_shown(house: House, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = house.boot("long")["id"]
+    for number in range(8):
+        house.call("POST", f"/servers/{server}/metadata", {"metadata": {"turn": f"the {number}th"}})
+    house.settle()
+    browser.sign_in()
+    monkeypatch.setattr(story, "_JOURNAL_PAGE", 2)
+    page = browser.page(f"/servers/{server}")
+    assert "the 7th" in page
+    assert "the 0th" not in page
+    monkeypatch.undo()
+    assert "the 0th" in browser.page(f"/servers/{server}")
 
 
 def commanded(house: House, monkeypatch: pytest.MonkeyPatch, request: str) -> str:

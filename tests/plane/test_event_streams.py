@@ -92,6 +92,30 @@ def test_an_end_after_so_many_events_or_so_long_without_one(site: Served) -> Non
     assert later == everything[-1:]
 
 
+def test_the_last_events_before_a_number_are_told_in_their_order(site: Served) -> None:
+    server = site.house.boot()["id"]
+    site.house.settle()
+
+    def page(query: str) -> Any:
+        return site.house.call("GET", f"//state/v1/events?{query}").json()
+
+    whole = [event["seq"] for event in page(f"server={server}")["events"]]
+    last = page(f"server={server}&before={2**53}&limit=2")
+    assert [event["seq"] for event in last["events"]] == whole[-2:]
+    assert last["next"] == last["head"]
+    earlier = page(f"server={server}&before={whole[-2]}&limit=1000")
+    assert [event["seq"] for event in earlier["events"]] == whole[:-2]
+    assert earlier["next"] == whole[-2] - 1
+    for least in (0, 1):
+        assert page(f"before={least}") == {"events": [], "next": 0, "head": last["head"], "gap": None}
+
+
+@pytest.mark.parametrize("query", ["before=9&after=1", "before=9&wait=1", "before=x"])
+def test_before_is_for_a_single_page(site: Served, query: str) -> None:
+    assert site.house.call("GET", f"//state/v1/events?{query}").status_code == 400
+    assert site.get("/events?before=9", LINES).status == 400
+
+
 def test_a_tenants_stream_has_its_own_servers_and_no_hosts(site: Served) -> None:
     house = site.house
     house.add_person("mara", "theirs", "member")
@@ -126,6 +150,8 @@ def test_what_was_forgotten_is_said_before_what_is_left(site: Served) -> None:
     assert page["gap"] == gap
     assert site.get("/events?wait=0", SSE).rest().startswith("event: gap\ndata: {")
     assert site.house.call("GET", f"//state/v1/events?after={gap['to']}").json()["gap"] is None
+    assert site.house.call("GET", "//state/v1/events?before=1000").json()["gap"] == gap
+    assert site.house.call("GET", "//state/v1/events?before=1000&limit=1").json()["gap"] is None
 
 
 def test_streams_are_bounded_in_all_and_for_each_project(site: Served) -> None:

@@ -88,9 +88,24 @@ class Reader:
             # Fewer than wanted: there is nothing else up to what was the last one before the look.
             onward = reached if is_full else max(reached, head)
             gap = self._gap(connection, after, onward)
-        return Page(
-            rows=tuple(rows), next=onward, head=head, gap=gap, is_full=is_full, sees_all=self._selection.sees_all
-        )
+        return self._page(rows, onward=onward, head=head, gap=gap, is_full=is_full)
+
+    def read_back(self, before: int, limit: int) -> Page:
+        """The last rows before a number, in their order."""
+        with self._database.read() as connection:
+            head = journal.head(connection)
+            before = max(1, min(before, head + 1))
+            rows = journal.list_latest(connection, before_seq=before, limit=limit, **self._selection.among)
+            is_full = len(rows) == limit
+            begin = (rows[0].seq or 1) - 1 if rows and is_full else 0
+            gap = self._gap(connection, begin, before - 1)
+        return self._page(rows, onward=before - 1, head=head, gap=gap, is_full=is_full)
+
+    def _page(
+        self, rows: list[JournalRow], *, onward: int, head: int, gap: Mapping[str, int] | None, is_full: bool
+    ) -> Page:
+        sees_all = self._selection.sees_all
+        return Page(rows=tuple(rows), next=onward, head=head, gap=gap, is_full=is_full, sees_all=sees_all)
 
     def _gap(self, connection: Connection, after: int, onward: int) -> dict[str, int] | None:
         to = min(journal.extent(connection).forgotten_seq, onward)

@@ -22,16 +22,18 @@ def list_events(call: Call) -> dict[str, Any] | Reply:
 
     ``topic`` (a kind, ``kind.operation`` or ``kind.operation.phase``; may be repeated), ``server``, ``request`` (by its
     id) and ``project`` narrow it. As JSON it is one page of up to ``limit``, for which a ``wait`` in seconds waits if
-    there is nothing yet.
+    there is nothing yet; with ``before`` it is the last ones before that number instead.
     With ``Accept: application/x-ndjson`` or ``text/event-stream`` it goes on, until ``limit`` events were sent or
     nothing came for ``wait`` seconds, and is taken up where ``Last-Event-ID`` says.
     """
     reader = Reader(call.plane.database, _selection(call))
     form = _FORMS.get(_accepted(call.headers.get("accept", "")))
-    after, wait = _start(call), call.first("wait")
+    after, wait, before = _start(call), call.first("wait"), call.first("before")
+    if before is not None and (form is not None or wait is not None or after):
+        raise Invalid("before is for a single page: without after, wait and streams.")
     if form is None:
         limit = min(int(call.first("limit") or _EVENTS_PAGE), _MOST_EVENTS)
-        page = reader.read(after, limit)
+        page = reader.read(after, limit) if before is None else reader.read_back(int(before), limit)
         if page.rows or not wait or int(wait) == 0:
             return page.document()
         seconds = float(min(int(wait), call.plane.settings.feed.longest_wait_seconds))
@@ -107,6 +109,7 @@ ROUTES: Final = (
         policy="kilonova:events:list",
         query=query(
             param("after", NON_NEGATIVE),
+            param("before", NON_NEGATIVE),
             param("limit", NON_NEGATIVE),
             param("wait", NON_NEGATIVE),
             param("topic"),

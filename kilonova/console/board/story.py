@@ -20,6 +20,8 @@ _DETAILED: Final = 50
 _AT_ONCE: Final = 6
 _JOURNAL_PAGES: Final = 3
 _JOURNAL_PAGE: Final = 1000
+_EVER: Final = 2**53
+"""A number beyond all that a journal ever gives."""
 _FAULTS: Final = 20
 """Faults of a server that are looked through for the newest of its own."""
 _BEFORE_HOST: Final = 20
@@ -151,26 +153,28 @@ def actions_of(look: Look, server_id: str) -> list[Mapping[str, Any]]:
 
 
 def _journal(look: Look, server_id: str) -> list[Mapping[str, Any]]:
-    """The journal's rows of a server, in order; of a very long story only its beginning."""
+    """The journal's rows of a server, in order; of a very long story only its end."""
     found: list[Mapping[str, Any]] = []
-    after = 0
+    before = _EVER
     for _ in range(_JOURNAL_PAGES):
-        page = look.state("journal", "/events", {"events": []}, server=server_id, after=after, limit=_JOURNAL_PAGE)[
-            "events"
-        ]
-        found += page
+        page = _latest(look, "journal", before=before, server=server_id)
+        found = [*page, *found]
         if len(page) < _JOURNAL_PAGE:
             break
-        after = page[-1]["seq"]
+        before = page[0]["seq"]
     return found
+
+
+def _latest(look: Look, what: str, **query: Any) -> list[Mapping[str, Any]]:
+    rows: list[Mapping[str, Any]] = look.state(what, "/events", {"events": []}, limit=_JOURNAL_PAGE, **query)["events"]
+    return rows
 
 
 def _turns_of_host(look: Look, service: Mapping[str, Any] | None, told: Sequence[Entry]) -> list[Mapping[str, Any]]:
     """When its present host went down or came up, since the server is there at all."""
     if service is None or not service.get("id") or not told:
         return []
-    query = {"server": service["id"], "topic": "service", "limit": _JOURNAL_PAGE}
-    rows = look.state("hosts", "/events", {"events": []}, **query)["events"]
+    rows = _latest(look, "hosts", before=_EVER, server=service["id"], topic="service")
     begin = told[-1].started_at
     turned = [row for row in rows if row.get("operation") in ("down", "up") and instant(row["occurred_at"]) > begin]
     return turned[-_BEFORE_HOST:]
