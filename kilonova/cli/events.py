@@ -10,7 +10,7 @@ import click
 
 from kilonova.cli.asking import ServerName, asking_once, connected, plain, write
 from kilonova.console import board
-from kilonova.console.client import Client
+from kilonova.console.client import BEYOND_ALL, Client
 from kilonova.console.errors import CloudError
 
 COLUMNS: Final = ("seq", "at", "topic", "of", "cause", "request_id")
@@ -59,15 +59,18 @@ def chosen(client: Client, *, topics: tuple[str, ...], server: str | None, proje
 
 
 def latest(client: Client, among: Mapping[str, Any], last: int) -> tuple[list[dict[str, Any]], int]:
-    """The last rows that match, and where to go on; looked for further and further back."""
-    head = int(client.state("/events", after=2**53, limit=1)["head"])
-    reach = max(last, 1)
-    while True:
-        begin = max(0, head - reach)
-        found, onward = _beyond(client, among, begin)
-        if len(found) >= last or begin == 0:
-            return found[-last:] if last else [], onward
-        reach *= 10
+    """The last rows that match, and where to go on."""
+    page = client.state("/events", after=BEYOND_ALL, limit=1)
+    onward, before = int(page["head"]), int(page["head"]) + 1
+    found: list[dict[str, Any]] = []
+    while len(found) < last:
+        limit = min(last - len(found), _PAGE)
+        page = client.state("/events", before=before, limit=limit, **among)
+        found = [*_rows(page), *found]
+        if len(page["events"]) < limit:
+            break
+        before = page["events"][0]["seq"]
+    return found, onward
 
 
 def _beyond(client: Client, among: Mapping[str, Any], after: int) -> tuple[list[dict[str, Any]], int]:

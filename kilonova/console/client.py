@@ -11,6 +11,8 @@ import httpx2
 from kilonova.console.accounts import Login
 from kilonova.console.errors import CloudError, SignedOut
 
+BEYOND_ALL: Final = 2**53
+"""A number beyond all that a journal ever gives."""
 _SECONDS: Final = 30.0
 _COMPUTE: Final = "/compute"
 _VERSION: Final = "latest"
@@ -89,7 +91,7 @@ class Client:
         if self._has_state or (self._has_state is False and time.monotonic() - self._doubted_at < _DOUBT_SECONDS):
             return self._has_state
         try:
-            answer = self.state("/events", after=2**53, limit=1)
+            answer = self.state("/events", after=BEYOND_ALL, limit=1)
             self._has_state = isinstance(answer, dict) and "head" in answer
         except (CloudError, ValueError) as error:
             if isinstance(error, CloudError) and error.status == 401:

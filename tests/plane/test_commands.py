@@ -145,11 +145,17 @@ def test_a_failure_has_the_name_of_its_server_also_when_that_is_deleted(house: H
     assert "failed-and-gone" in {row["name"] for group in found.groups for row in group.servers}
 
 
-def test_the_latest_events_are_told_or_those_beyond_a_number(house: House, run: Any) -> None:
+def test_the_latest_events_are_told_or_those_beyond_a_number(
+    house: House, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     every = told(run("events", "--after", "0", "-f", "json"))
     assert [row["seq"] for row in every] == list(range(1, len(every) + 1))
     assert told(run("events", "-n", "3", "-f", "json")) == every[-3:]
     assert told(run("events", "-n", "0", "-f", "json")) == []
+    with monkeypatch.context() as short:
+        short.setattr(events, "_PAGE", 2)
+        assert told(run("events", "-n", "5", "-f", "json")) == every[-5:]
+        assert told(run("events", "-n", "1000", "-f", "json")) == every
     (ended,) = told(run("events", "--topic", "instance.create.end", "--server", "web1", "-f", "json"))
     assert (ended["topic"], ended["of"]) == ("instance.create.end", "web1")
     topics = ("--topic", "keypair", "--topic", "instance.create.error")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from kilonova.console.board.heard import heard_lately
 from kilonova.console.board.look import Look, checked_id
 from kilonova.console.board.recorded import gone_servers
-from kilonova.console.client import Client
+from kilonova.console.client import BEYOND_ALL, Client
 from kilonova.console.intake import Notice, Notices
 
 _SHOWN: Final = 200
@@ -48,7 +48,7 @@ def feed(client: Client, *, topic: str = "", server: str = "", notices: Notices 
     look = Look(client=client)
     chosen: dict[str, Any] = {"topic": checked_id(topic)} if topic else {}
     chosen |= {"server": checked_id(server)} if server else {}
-    head = look.state("journal", "/events", {"head": None}, after=2**53, limit=1)["head"]
+    head = look.state("journal", "/events", {"head": None}, after=BEYOND_ALL, limit=1)["head"]
     rows = [] if head is None else _newest(look, head, chosen)
     look.check_told("journal", "events")
     journal = look.state("journal", "/journal", None)

@@ -10,7 +10,7 @@ from kilonova.console.board.heard import heard_of_server
 from kilonova.console.board.look import Look, checked_id
 from kilonova.console.board.samples import Samples, Series
 from kilonova.console.board.servers import get_server
-from kilonova.console.client import Client
+from kilonova.console.client import BEYOND_ALL, Client
 from kilonova.console.explain import Evidence, Explanation, explain
 from kilonova.console.intake import Notices
 from kilonova.console.timeline import Entry, entries, from_journal, instant, merged
@@ -20,8 +20,6 @@ _DETAILED: Final = 50
 _AT_ONCE: Final = 6
 _JOURNAL_PAGES: Final = 3
 _JOURNAL_PAGE: Final = 1000
-_EVER: Final = 2**53
-"""A number beyond all that a journal ever gives."""
 _FAULTS: Final = 20
 """Faults of a server that are looked through for the newest of its own."""
 _BEFORE_HOST: Final = 20
@@ -155,7 +153,7 @@ def actions_of(look: Look, server_id: str) -> list[Mapping[str, Any]]:
 def _journal(look: Look, server_id: str) -> list[Mapping[str, Any]]:
     """The journal's rows of a server, in order; of a very long story only its end."""
     found: list[Mapping[str, Any]] = []
-    before = _EVER
+    before = BEYOND_ALL
     for _ in range(_JOURNAL_PAGES):
         page = _latest(look, "journal", before=before, server=server_id)
         found = [*page, *found]
@@ -174,7 +172,7 @@ def _turns_of_host(look: Look, service: Mapping[str, Any] | None, told: Sequence
     """When its present host went down or came up, since the server is there at all."""
     if service is None or not service.get("id") or not told:
         return []
-    rows = _latest(look, "hosts", before=_EVER, server=service["id"], topic="service")
+    rows = _latest(look, "hosts", before=BEYOND_ALL, server=service["id"], topic="service")
     begin = told[-1].started_at
     turned = [row for row in rows if row.get("operation") in ("down", "up") and instant(row["occurred_at"]) > begin]
     return turned[-_BEFORE_HOST:]

@@ -13,7 +13,7 @@ import httpx2
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from kilonova.console.client import Client
+from kilonova.console.client import BEYOND_ALL, Client
 from kilonova.console.errors import CloudError, SignedOut
 from kilonova.console.intake import Notices
 
@@ -130,7 +130,7 @@ def _has_journal(client: Client) -> bool:
 async def _wait(client: Client, http: httpx2.AsyncClient, last: int | None) -> dict[str, Any]:
     """What came after the last number, as soon as there is something; the journal's end where there is no number."""
     url, headers, _ = await run_in_threadpool(client.waiting)
-    query = {"after": 2**53, "limit": 1} if last is None else {"after": last, "limit": 200, "wait": _WAIT_SECONDS}
+    query = {"after": BEYOND_ALL, "limit": 1} if last is None else {"after": last, "limit": 200, "wait": _WAIT_SECONDS}
     reply = await http.get(url, params=query, headers=headers)
     if reply.status_code == 401:
         # The token has run out: have a new one made by the next look.
